@@ -1,0 +1,93 @@
+"""The activity: the one record everybody shares (ACT-1), as values by field name.
+
+The names in `FIELDS` are the product's own. A server that calls them otherwise is described in a mapping file
+(`model.mapping.ServerNames`); fields a server has beyond these travel under their own name as text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from syncengine.model.values import FieldType, Value, Values, empty
+
+
+class DisplayIn(StrEnum):
+    """Where an activity shows in the PIM (ACT-1)."""
+
+    CALENDAR = "Calendar and Activities"
+    TODO = "To Do and Activities"
+    ACTIVITIES = "Activities Only"
+    COMMUNICATION = "Communication and Activities"
+
+
+class Origin(StrEnum):
+    """Where an activity was first made. Says nothing about who made the PIM item."""
+
+    PIM = "pim"
+    SERVER = "server"
+
+
+T = FieldType
+FIELDS: Mapping[str, FieldType] = {
+    "integration_id": T.TEXT,  # the PIM's unique id of the item
+    "owner": T.TEXT,  # id of the employee who owns it
+    "type": T.TEXT,  # open list: Appointment, To Do, Field Repair …
+    "display_in": T.TEXT,
+    "description": T.TEXT,  # the subject
+    "comments": T.TEXT,  # the body
+    "location": T.TEXT,
+    "planned": T.MOMENT,  # start; a date when all-day
+    "planned_completion": T.MOMENT,  # end; for all-day the last day itself (CAL-4)
+    "duration": T.INTEGER,  # minutes
+    "due": T.MOMENT,
+    "completed": T.MOMENT,  # when it was done
+    "all_day": T.FLAG,
+    "timezone": T.TEXT,  # IANA name the times were meant in; empty when unknown
+    "status": T.TEXT,
+    "priority": T.TEXT,
+    "percent_complete": T.INTEGER,
+    "done": T.FLAG,
+    "private": T.FLAG,
+    "account": T.TEXT,
+    "opportunity": T.TEXT,
+    "employees": T.IDS,  # the team, owner included
+    "contacts": T.IDS,
+    "participants": T.ADDRESSES,  # the To line
+    "repeating": T.FLAG,
+    "repeating_type": T.TEXT,
+    "repeating_expires": T.DATE,
+    "exceptions": T.MOMENTS,
+}
+"""Every field of the product's own activity, with its type."""
+
+SERVER_ONLY = frozenset({"created", "created_by", "updated"})
+"""Set by the server alone; readable, never writable."""
+
+
+def field_type(name: str) -> FieldType:
+    """The type of a field; an unknown (server's own) field is text."""
+    return FIELDS.get(name, FieldType.TEXT)
+
+
+def value_of(values: Values, name: str) -> Value:
+    """The field's value, or its type's empty value where the record does not carry it."""
+    value = values.get(name)
+    return empty(field_type(name)) if value is None else value
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """One activity as a server holds it. `version` grows by one with every stored change.
+
+    `complete` is False for a record the user may see but not edit (VIS-1)."""
+
+    id: str
+    version: int
+    values: Values
+    origin: Origin = Origin.SERVER
+    complete: bool = True
+
+    def __getitem__(self, name: str) -> Value:
+        return value_of(self.values, name)

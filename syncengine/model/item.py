@@ -1,0 +1,36 @@
+"""A PIM item as read: one VEVENT or VTODO of a calendar object resource, by property.
+
+Property names are those of RFC 5545 in lower case. What the values look like:
+
+* `dtstart`, `dtend`, `due`, `completed`, `recurrence-id`: a `date`, a naive `datetime` (floating) or an aware one in
+  the zone its TZID names (UTC for the Z form). `dtend` is exclusive as in RFC 5545 and, for events, always there
+  with `dtstart`, computed from DURATION or the RFC's defaults where it is not written.
+* `priority`, `percent-complete`, `sequence`: int.
+* `attendee`: canonical addresses, sorted. `organizer`: canonical address.
+* `exdate`, `rdate`: tuples of times, sorted. `rrule`: the text of the rule.
+* every other property: its unescaped text (the first, where it stands several times).
+
+A property that is not there is not in the mapping.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from syncengine.model.pim import Kind
+from syncengine.times import Moment
+
+PimValue = None | str | int | Moment | tuple[str, ...] | tuple[Moment, ...]
+PimValues = Mapping[str, PimValue]
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """`uid` is the normalised UID, empty where the item has none. `overrides`: how many changed occurrences
+    (components with RECURRENCE-ID) the resource holds beside this one."""
+
+    kind: Kind
+    uid: str
+    values: PimValues
+    overrides: int = 0

@@ -1,0 +1,70 @@
+"""What a PIM connector speaks in: calendar object resources (RFC 4791 4.1), whole and untouched.
+
+`href` names a resource inside its collection, `etag` its revision. A connector never looks inside `text`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from syncengine.errors import Problem
+
+
+class Kind(StrEnum):
+    """Kinds of PIM items that can be shared (ACT-9). The value is the word the configuration uses."""
+
+    EVENT = "event"
+    TODO = "todo"
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """A stored item. `text` is what the side stores, byte for byte when encoded as UTF-8 again."""
+
+    href: str
+    etag: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """`fetch` found nothing under this href: a confirmed deletion."""
+
+    href: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """`fetch` could not read this one; it is not deleted, and the others are fine."""
+
+    href: str
+    problem: Problem
+
+
+Fetched = Resource | Missing | Unreadable
+
+
+@dataclass(frozen=True, slots=True)
+class PimChanges:
+    """What a collection says has changed.
+
+    complete: `etags` lists every resource there is, `removed` is empty; the caller compares with what it knows.
+    otherwise: `etags` are those changed or created since the token, `removed` those gone since.
+    `token` is what to pass next time; None where the side has no tokens.
+    """
+
+    etags: Mapping[str, str]
+    removed: frozenset[str]
+    token: str | None
+    complete: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """Answer to a write. `etag` None: the side did not say. `exact`: it stores just what was sent;
+    otherwise it may have rewritten the text and the caller reads it again."""
+
+    etag: str | None
+    exact: bool
