@@ -6,15 +6,18 @@ a `SideError` the whole side.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
+from syncengine.core.sync.brakes import Collection, Deletions
+from syncengine.errors import Problem
 from syncengine.model.activity import Activity
 from syncengine.model.commands import Command, Feed, Greeting, NaturalKey, Outcome
 from syncengine.model.directory import Directory, Employee
 from syncengine.model.pim import Fetched, Kind, PimChanges, Written
+from syncengine.model.proxy import KnownItem, Proxy
 from syncengine.model.values import Json, Values
 
 
@@ -85,6 +88,9 @@ class ActivityStore(Protocol):
 
     def directory_version(self) -> int: ...
 
+    def number(self) -> int:
+        """The number of the newest change committed."""
+
     def put_directory(self, directory: Directory) -> bool:
         """Insert or update each record by id. False, and the version unchanged, when nothing differed."""
 
@@ -97,8 +103,6 @@ class ActivityStore(Protocol):
 
     def visible(self, ids: Sequence[str], employee_id: str) -> list[Activity]:
         """Those that are live and have the employee on their team."""
-
-    def live(self, employee_id: str) -> Iterator[Activity]: ...
 
     def find(self, key: NaturalKey, values: Values) -> list[Activity]:
         """Live activities whose fields of the key have the given values, oldest first. Ignores visibility."""
@@ -116,11 +120,124 @@ class ActivityStore(Protocol):
         self, employee_id: str, after: int, limit: int
     ) -> tuple[list[tuple[int, Activity]], list[tuple[int, str]], list[tuple[int, str]]]:
         """(number, activity) changed, (number, id) deleted, (number, id) left, each in the order of numbers > after,
-        together at most `limit` and never cutting through one number."""
+        together at most `limit`, but never cutting through one number: a single one that is longer comes whole."""
 
     def answer(self, command_id: str, employee_id: str) -> Json | None:
         """What was answered to this command of this employee, or None."""
 
     def remember(self, command_id: str, employee_id: str, answer: Json, at: datetime) -> None: ...
 
+    def forget_answers(self, before: datetime) -> None:
+        """Drop the answers remembered before this instant."""
+
     def close(self) -> None: ...
+
+
+class ClientState(Protocol):
+    """What a client remembers between runs. Every step of a run is one `transaction`; reading needs none."""
+
+    path: str
+
+    def lock(self) -> AbstractContextManager[None]:
+        """One run at a time, across processes. Raises StorageError when another one is under way."""
+
+    def transaction(self) -> AbstractContextManager[None]:
+        """One step: all of it, or, left by an exception, nothing."""
+
+    def rehearsal(self) -> ClientState:
+        """A copy that is thrown away: for a run that changes nothing (SYN-5)."""
+
+    def close(self) -> None: ...
+
+    def proxies(self, ids: Iterable[str]) -> dict[str, Proxy]: ...
+
+    def by_activity(self, ids: Iterable[str]) -> dict[str, Proxy]: ...
+
+    def dirty(self, after: str, limit: int, pims: Sequence[str] | None = None) -> list[Proxy]:
+        """Proxies to be decided, in the order of their ids. `pims`: only those without an item or with one there."""
+
+    def held(self) -> list[Proxy]: ...
+
+    def owned_by(self, employee: str) -> list[Proxy]: ...
+
+    def find(self, key: str) -> list[Proxy]:
+        """Proxies people would call by this: item UID, integration id, activity id, proxy id or href."""
+
+    def versions(self, activity_ids: Iterable[str]) -> dict[str, tuple[int, str]]:
+        """Activity id → (version last seen, what is known of it)."""
+
+    def save(self, proxies: Sequence[Proxy], *, dirty: bool, keys: dict[str, tuple[str, ...]] | None = None) -> None:
+        """Insert or replace proxies with their items. `keys`: by proxy id, the texts under which one waits for its
+        partner; a proxy that has both sides, or is not in `keys`, waits for nobody."""
+
+    def mark(self, ids: Iterable[str], *, dirty: bool) -> None: ...
+
+    def forget(self, ids: Iterable[str]) -> None: ...
+
+    def waiting(self, keys: Iterable[str], has: str) -> list[tuple[str, str]]:
+        """(key text, proxy id) of proxies that have an `item` or an `activity` and wait for the other."""
+
+    def etags(self, pim: str) -> dict[str, str]:
+        """href → etag of everything known in a collection and not gone."""
+
+    def known(self, pim: str, hrefs: Iterable[str]) -> dict[str, KnownItem]: ...
+
+    def with_uid(self, uids: Iterable[str]) -> list[tuple[str, KnownItem]]:
+        """(collection, item) of all items with one of the UIDs."""
+
+    def remember_unshareable(self, pim: str, href: str, etag: str) -> None: ...
+
+    def touch(self, pim: str, etags: dict[str, str]) -> None:
+        """Note new etags of items whose content is as known."""
+
+    def drop_items(self, pim: str, hrefs: Iterable[str]) -> None:
+        """Forget items no proxy belongs to."""
+
+    def token(self, side: str) -> str | None: ...
+
+    def set_token(self, side: str, value: str | None) -> None: ...
+
+    def fact(self, name: str) -> Any: ...
+
+    def set_fact(self, name: str, value: Any) -> None: ...
+
+    def intents(self, side: str) -> list[tuple[str, str, Any]]:
+        """(intent id, proxy id, document), oldest first."""
+
+    def intend(self, side: str, intents: Sequence[tuple[str, str, Any]]) -> None: ...
+
+    def done(self, ids: Iterable[str]) -> None: ...
+
+    def problems(self, scope: str | None = None) -> list[tuple[str, str, Problem]]:
+        """(scope, subject, problem), of one scope or all."""
+
+    def set_problem(self, scope: str, subject: str, problem: Problem, at: datetime) -> None: ...
+
+    def solve(self, scope: str, subjects: Iterable[str]) -> None: ...
+
+    def keep_history(self, run_id: str, at: datetime, rows: Sequence[tuple[Proxy, str, str, Any]]) -> None:
+        """(proxy, side, because, what was overwritten there) — values by field, or an item's whole text."""
+
+    def history(self, key: str) -> list[dict[str, Any]]: ...
+
+    def start_run(self, run_id: str, at: datetime) -> None: ...
+
+    def finish_run(self, run_id: str, at: datetime, state: str, report: Any) -> None: ...
+
+    def runs(self, limit: int) -> list[dict[str, Any]]:
+        """Newest first: id, started, finished, state, report."""
+
+    def accept(self, proxy_ids: Iterable[str]) -> None: ...
+
+    def doomed(self) -> list[tuple[str, str]]:
+        """(proxy id, side) of every deletion to be passed on and not yet confirmed by a person."""
+
+    def deletions(self) -> list[Deletions]:
+        """Per side and kind, for the brake."""
+
+    def collections(self, pims: Iterable[str]) -> list[Collection]:
+        """Per collection with confirmed deletions, for the brake."""
+
+    def counts(self) -> dict[str, int]:
+        """linked: shared items with their activity. held: records that wait for a person. waiting: activities
+        without an item. unshared and unshareable items. failed: open problems."""

@@ -1,0 +1,1 @@
+"""Verbs: pure functions on values. No I/O, no clock, no log, no randomness, no SQL."""

@@ -81,13 +81,15 @@ def value_of(values: Values, name: str) -> Value:
 class Activity:
     """One activity as a server holds it. `version` grows by one with every stored change.
 
-    `complete` is False for a record the user may see but not edit (VIS-1)."""
+    complete: False for a record the user may see but not edit (VIS-1). provisional: its values came from the copy of
+    somebody who does not own it and nobody has confirmed them; the owner's own copy replaces them silently (KEY-5)."""
 
     id: str
     version: int
     values: Values
     origin: Origin = Origin.SERVER
     complete: bool = True
+    provisional: bool = False
 
     def __getitem__(self, name: str) -> Value:
         return value_of(self.values, name)

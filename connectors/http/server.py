@@ -1,0 +1,236 @@
+"""An activity server on the network, as `ports.ActivityServer`.
+
+Every request may be repeated: reading changes nothing, and a command's id is answered once however often it arrives.
+So a broken connection or a server that is busy for a moment is tried again here, a few times and not for long; after
+that the caller hears `Unreachable`. The token is never part of a message.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from syncengine.core import wire
+from syncengine.core.names import OURS
+from syncengine.errors import ConfigError, ItemError, LoginRefused, SyncEngineError, Unreachable, Vanished
+from syncengine.model.activity import Activity
+from syncengine.model.commands import Command, Feed, Greeting, Outcome, Refused
+from syncengine.model.directory import Directory
+from syncengine.model.mapping import ServerNames
+
+if TYPE_CHECKING:
+    import httpx2
+
+T = TypeVar("T")
+
+TRIES = 4
+BUSY = frozenset({429, 502, 503, 504})
+LONGEST_WAIT = 30.0
+"""Seconds a server may make us wait with Retry-After."""
+CONNECT_SECONDS, ANSWER_SECONDS = 10.0, 60.0
+
+MAX_COMMANDS, MAX_BYTES = 200, 4 * 1024 * 1024
+MAX_IDS = 500
+PAGE = 1000
+
+
+class HttpActivityServer:
+    """Implements `ports.ActivityServer`. Connects with the first call."""
+
+    def __init__(
+        self, url: str, token: str, names: ServerNames = OURS, sleep: Callable[[float], None] = time.sleep
+    ) -> None:
+        """url: the server's root, such as `https://activities.example.com`. names: its words for fields and values.
+
+        Raises ConfigError for something that is not a URL, or a token that cannot be sent."""
+        import httpx2  # noqa: PLC0415 - slow to import, and often not needed
+
+        self._where, self._names, self._sleep = url, names, sleep
+        if not url.startswith(("http://", "https://")):
+            raise ConfigError("This is not the address of an activity server.", where=url, fix="begin it with https://")
+        if not (token.isascii() and token.isprintable()):
+            raise ConfigError("The token holds characters no token has.", where=url, fix="copy it once more")
+        try:
+            self._client = httpx2.Client(
+                base_url=url.rstrip("/"),
+                headers={"Authorization": f"Bearer {token.strip()}", "Accept": "application/json"},
+                timeout=httpx2.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS),
+            )
+        except (httpx2.InvalidURL, ValueError) as e:
+            raise ConfigError(f"This is not the address of an activity server: {e}", where=url, fix="correct it") from e
+
+    def greet(self) -> Greeting:
+        return self._read(wire.greeting_from_json, self._ask("GET", "/v1/greeting"))
+
+    def directory(self) -> Directory:
+        return self._read(wire.whole_directory_from_json, self._ask("GET", "/v1/directory"))
+
+    def changes(self, token: str | None, limit: int = PAGE) -> Feed:
+        query = {"limit": str(max(1, min(limit, PAGE)))} | ({} if token is None else {"token": token})
+        raw = self._ask("GET", "/v1/changes", params=query)
+        return self._read(lambda answer: wire.feed_from_json(answer, self._names), raw)
+
+    def fetch(self, ids: Sequence[str]) -> Sequence[Activity]:
+        found: list[Activity] = []
+        for start in range(0, len(ids), MAX_IDS):
+            raw = self._ask("POST", "/v1/fetch", body={"ids": list(ids[start : start + MAX_IDS])})
+            found += self._read(self._activities, raw)
+        return found
+
+    def _activities(self, raw: wire.Raw) -> list[Activity]:
+        return [wire.activity_from_json(activity, self._names) for activity in raw["activities"]]
+
+    def activities(self) -> Iterator[Activity]:
+        """Page by page through the change feed, so that a broken connection costs one page only."""
+        seen: set[str] = set()
+        token, more = None, True
+        while more:
+            feed = self.changes(token)
+            yield from (activity for activity in feed.changed if activity.id not in seen)
+            seen |= {activity.id for activity in feed.changed}
+            token, more = feed.token, feed.more
+
+    def apply(self, commands: Sequence[Command]) -> Sequence[Outcome]:
+        """In as many requests as the sizes ask for. When one fails, the earlier ones are done, and sending all of
+        them again is harmless."""
+        encoded = [(command, _encode(wire.command_to_json(command, self._names))) for command in commands]
+        sent = [text for _, text in encoded if len(text) <= MAX_BYTES]
+        answers = iter([outcome for batch in _batches(sent) for outcome in self._apply(batch)])
+        return [next(answers) if len(text) <= MAX_BYTES else _too_large(command) for command, text in encoded]
+
+    def _apply(self, batch: Sequence[bytes]) -> list[Outcome]:
+        raw = self._ask("POST", "/v1/commands", content=b'{"commands":[' + b",".join(batch) + b"]}")
+        outcomes = self._read(self._outcomes, raw)
+        if len(outcomes) != len(batch):
+            raise self._strange()
+        return outcomes
+
+    def _outcomes(self, raw: wire.Raw) -> list[Outcome]:
+        return [wire.outcome_from_json(outcome, self._names) for outcome in raw["outcomes"]]
+
+    def close(self) -> None:
+        self._client.close()
+
+    # --- one request -------------------------------------------------------------------------------------------------
+
+    def _ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        body: object = None,
+        content: bytes | None = None,
+    ) -> Any:
+        """The JSON answer. Tries again while the server is busy or the connection breaks; then raises."""
+        sent = _encode(body) if body is not None else content
+        for attempt in range(TRIES):
+            answer = self._try(method, path, params, sent)
+            if not isinstance(answer, SyncEngineError) and answer.status_code not in BUSY:
+                return self._json(answer)
+            if attempt + 1 < TRIES:
+                self._sleep(_pause(attempt, answer))
+        raise answer if isinstance(answer, SyncEngineError) else self._error(answer)
+
+    def _try(
+        self, method: str, path: str, params: Mapping[str, str] | None, content: bytes | None
+    ) -> httpx2.Response | Unreachable:
+        import httpx2  # noqa: PLC0415 - loaded already
+
+        kind = {"Content-Type": "application/json"} if content is not None else {}
+        try:
+            return self._client.request(method, path, params=params, content=content, headers=kind)
+        except httpx2.TimeoutException:
+            what = "The activity server does not answer in time."
+        except httpx2.HTTPError as e:
+            what = f"The activity server cannot be reached: {_reason(e)}."
+        return Unreachable(what, where=self._where, fix="check the network and the server's address, then try again")
+
+    def _json(self, answer: httpx2.Response) -> Any:
+        if answer.status_code != 200:
+            raise self._error(answer)
+        try:
+            return answer.json()
+        except ValueError:
+            raise self._strange() from None
+
+    def _read(self, reader: Callable[[Any], T], raw: Any) -> T:
+        try:
+            return reader(raw)
+        except (KeyError, TypeError, ValueError, AttributeError):
+            raise self._strange() from None
+
+    def _strange(self) -> Unreachable:
+        return Unreachable(
+            "What answers at this address does not speak like an activity server.",
+            where=self._where,
+            fix="check the address; a proxy or a login page may be in between",
+        )
+
+    def _error(self, answer: httpx2.Response) -> SyncEngineError:
+        """What a status means, in the server's words where it gave any."""
+        what, where, fix = _problem(answer)
+        status = answer.status_code
+        if status in (401, 403):
+            return LoginRefused(
+                what or "The activity server refused the token.",
+                where=self._where,
+                fix="ask its administrator for a new token, and store it",
+            )
+        if status == 410:
+            return Vanished(what or "This is another server than before.", where=self._where, fix=fix)
+        if status == 422:
+            return ItemError(what or "The activity server does not understand the request.", where=where, fix=fix)
+        if status >= 500 or status == 429:
+            return Unreachable(
+                what or f"The activity server fails ({status}).", where=self._where, fix=fix or "try later"
+            )
+        if 300 <= status < 400:
+            return ConfigError("The activity server has another address.", where=self._where, fix="correct it")
+        return self._strange() if status == 404 or not what else Unreachable(what, where=self._where, fix=fix)
+
+
+def _problem(answer: httpx2.Response) -> tuple[str, str, str]:
+    """What, where and fix as the server said them; empty where it did not."""
+    try:
+        raw = answer.json()
+        return str(raw["what"])[:500], str(raw["where"])[:200], str(raw["fix"])[:500]
+    except (ValueError, KeyError, TypeError):
+        return "", "", ""
+
+
+def _pause(attempt: int, answer: httpx2.Response | SyncEngineError) -> float:
+    """Seconds before the next try: what the server asks for, within reason, else growing and a little random."""
+    asked = "" if isinstance(answer, SyncEngineError) else answer.headers.get("Retry-After", "")
+    if asked.isdigit():
+        return min(float(asked), LONGEST_WAIT)
+    return float(0.25 * 2**attempt * (1 + random.random()))  # noqa: S311 - no secret
+
+
+def _reason(error: Exception) -> str:
+    return str(error).strip().rstrip(".") or type(error).__name__
+
+
+def _encode(value: object) -> bytes:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
+
+
+def _batches(texts: Iterable[bytes]) -> Iterator[list[bytes]]:
+    """Runs of texts that fit into one request."""
+    batch: list[bytes] = []
+    size = 0
+    for text in texts:
+        if batch and (len(batch) >= MAX_COMMANDS or size + len(text) > MAX_BYTES):
+            yield batch
+            batch, size = [], 0
+        batch.append(text)
+        size += len(text)
+    if batch:
+        yield batch
+
+
+def _too_large(command: Command) -> Refused:
+    return Refused(command.id, "The record is too large to send.", "shorten its texts")

@@ -1,0 +1,61 @@
+"""`syncengine`: the commands, each imported only when it is called, so that a run that finds nothing costs little."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+import click
+
+COMMANDS = {
+    "init": ("syncengine.cli.setup", "Write a first configuration, asking nothing that has a sensible default."),
+    "check": ("syncengine.cli.setup", "Check configuration, mappings and both sides before anything is synchronized."),
+    "demo": ("syncengine.cli.demo", "Show the main job on sample data, in a folder of its own."),
+    "sync": ("syncengine.cli.sync", "Bring PIM and activity server in step."),
+    "status": ("syncengine.cli.sync", "Tell what the last runs did and what waits for somebody."),
+    "explain": ("syncengine.cli.sync", "Tell all that is known about one item or activity, and why."),
+    "confirm": ("syncengine.cli.sync", "Accept the deletions a stopped run asked about."),
+    "share": ("syncengine.cli.sync", "Share an item with the server."),
+    "unshare": ("syncengine.cli.sync", "Stop sharing an item; it stays in the calendar."),
+    "activities": ("syncengine.cli.server", "List the activities of the server the user may see."),
+    "activity": ("syncengine.cli.server", "Add, change or delete an activity, as a user of the server would."),
+    "directory": ("syncengine.cli.server", "The people and companies activities relate to."),
+    "token": ("syncengine.cli.server", "Issue a token with which one user may use the served activity server."),
+    "serve": ("syncengine.cli.server", "Serve the activity database over HTTP."),
+    "scenario": ("syncengine.cli.scenario", "Run scenario files: stories of what must happen."),
+}
+"""Name → (module that defines it under the same name, one line for the overview)."""
+
+
+class _Group(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        found: click.Command = getattr(importlib.import_module(COMMANDS[cmd_name][0]), cmd_name)
+        return found
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        import difflib  # noqa: PLC0415 - only for a mistyped command
+
+        if args and not args[0].startswith("-") and args[0] not in COMMANDS:
+            near = difflib.get_close_matches(args[0], COMMANDS, 1)
+            hint = f' Did you mean "{near[0]}"?' if near else ""
+            raise click.UsageError(f'There is no command "{args[0]}".{hint}', ctx)
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="syncengine", prog_name="syncengine")
+def main() -> None:
+    """Keeps calendars and to-dos in step with an activity server.
+
+    Exit codes: 0 done; 1 done, but items failed or are held; 2 configuration or mapping wrong; 3 stopped by a brake
+    or waiting for confirmation; 4 a side cannot be reached, has vanished, or refuses the login.
+    """

@@ -1,0 +1,89 @@
+"""Printing: words and tables for people, JSON for scripts, errors on standard error with the right exit code.
+
+With --json, standard output holds the JSON alone. Colours only on a terminal; progress only there, too.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any, ParamSpec
+
+import click
+
+from syncengine.config import Config, default_path, load
+from syncengine.errors import SyncEngineError
+
+P = ParamSpec("P")
+INTERRUPTED = 130
+
+config_option = click.option(
+    "--config",
+    "config_path",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="The configuration file; without it, the one in the platform's configuration folder.",
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON and nothing else.")
+
+
+def read_config(path: Path | None) -> Config:
+    return load(path or default_path())
+
+
+def command(function: Callable[P, int | None]) -> Callable[P, None]:
+    """A command whose errors become plain words and exit codes; its result is the exit code."""
+
+    @functools.wraps(function)
+    def run(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            code = function(*args, **kwargs)
+        except SyncEngineError as e:
+            fail(e, as_json=bool(kwargs.get("as_json")))
+        except BrokenPipeError:
+            sys.stderr.close()
+            raise SystemExit(0) from None
+        except KeyboardInterrupt:
+            click.echo("Interrupted; what was done is recorded, the next run goes on from here.", err=True)
+            raise SystemExit(INTERRUPTED) from None
+        else:
+            raise SystemExit(code or 0)
+
+    return run
+
+
+def fail(error: SyncEngineError, *, as_json: bool = False) -> None:
+    """Say what went wrong, where and how to mend it; leave with the error's exit code."""
+    if as_json:
+        print_json({"state": "failed", "problems": [{"what": error.what, "where": error.where, "fix": error.fix}]})
+    click.secho(str(error), err=True, fg="red" if sys.stderr.isatty() else None)
+    if error.retry:
+        click.echo("  trying again later may help", err=True)
+    raise SystemExit(error.exit_code)
+
+
+def print_json(value: Any) -> None:
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def print_table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """A plain table, as wide as its contents; a terminal's long cells are cut by the terminal, never here."""
+    texts = [[str(cell if cell is not None else "") for cell in row] for row in rows]
+    widths = [max(len(row[i]) for row in [list(headings), *texts]) for i in range(len(headings))]
+    for number, row in enumerate([list(headings), *texts]):
+        line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        click.secho(line, bold=number == 0 and sys.stdout.isatty())
+
+
+def progress() -> Callable[[str, int], None]:
+    """Shows how far long work is, on a terminal only, on one line that is overwritten."""
+    if not sys.stderr.isatty():
+        return lambda _what, _count: None
+
+    def show(what: str, count: int) -> None:
+        sys.stderr.write(f"\r\x1b[K{what}: {count}\r")
+        sys.stderr.flush()
+
+    return show

@@ -1,0 +1,209 @@
+"""`activities`, `activity`, `directory`, `token`, `serve`: the activity server's side."""
+
+from __future__ import annotations
+
+import json
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import click
+
+from syncengine.cli.output import command, config_option, json_option, print_json, print_table, read_config
+from syncengine.config import Config
+from syncengine.errors import ConfigError
+from syncengine.ports import ActivityServer
+
+
+def _open(config: Config, stack: ExitStack) -> ActivityServer:
+    from syncengine import bootstrap
+
+    names = bootstrap.load_mapping(config.pims[0].mapping, config).names if config.pims else None
+    server = bootstrap.open_server(config, names)
+    stack.callback(server.close)
+    return server
+
+
+def _rows(server: ActivityServer) -> list[dict[str, Any]]:
+    from syncengine import render
+
+    directory = server.directory()
+    return [render.activity_json(a, directory) for a in server.activities()]
+
+
+@click.command()
+@config_option
+@json_option
+@command
+def activities(config_path: Path | None, as_json: bool) -> int:
+    """List all live activities the user may see."""
+    with ExitStack() as stack:
+        rows = _rows(_open(read_config(config_path), stack))
+    if as_json:
+        print_json(rows)
+    else:
+        columns = ("id", "type", "description", "planned", "due", "status", "owner")
+        print_table(columns, [[row[c] for c in columns] for row in rows])
+    return 0
+
+
+@click.group()
+def activity() -> None:
+    """Add, change or delete an activity, as a user of the server would."""
+
+
+@activity.command("add")
+@config_option
+@click.option("--json", "source", type=click.File("r", encoding="utf-8"), required=True, help="The fields; - reads standard input.")
+@command
+def add(config_path: Path | None, source: Any) -> int:
+    """Add activities: a JSON object of fields, or a list of them. Prints their ids."""
+    from syncengine import bootstrap
+    from syncengine.services import activity_editing
+
+    try:
+        raw = json.load(source)
+    except ValueError as e:
+        raise ConfigError(f"This is not JSON: {e}.", where=getattr(source, "name", "standard input")) from e
+    records = raw if isinstance(raw, list) else [raw]
+    if not all(isinstance(r, dict) for r in records):
+        raise ConfigError("An activity is a JSON object of fields.", fix='Write {"description": "…", …}.')
+    with ExitStack() as stack:
+        server = _open(read_config(config_path), stack)
+        for record in records:
+            click.echo(activity_editing.create(server, record, bootstrap.new_id).id)
+    return 0
+
+
+@activity.command("set")
+@click.argument("activity_id", metavar="ID")
+@click.argument("assignments", metavar="FIELD=VALUE", nargs=-1, required=True)
+@config_option
+@command
+def set_fields(activity_id: str, assignments: tuple[str, ...], config_path: Path | None) -> int:
+    """Change fields of an activity; an empty value empties the field, `;` separates the values of a list."""
+    from syncengine import bootstrap
+    from syncengine.services import activity_editing
+
+    values = {}
+    for assignment in assignments:
+        name, sign, value = assignment.partition("=")
+        if not sign:
+            raise ConfigError(f"{assignment!r} is no FIELD=VALUE.", fix="Write it like description=Lunch.")
+        values[name] = value
+    with ExitStack() as stack:
+        server = _open(read_config(config_path), stack)
+        changed = activity_editing.edit(server, activity_id, values, bootstrap.new_id)
+    click.echo(f"{changed.id} is now version {changed.version}")
+    return 0
+
+
+@activity.command("delete")
+@click.argument("activity_id", metavar="ID")
+@config_option
+@command
+def delete(activity_id: str, config_path: Path | None) -> int:
+    """Delete an activity. The deletion travels to everybody's PIM."""
+    from syncengine import bootstrap
+    from syncengine.services import activity_editing
+
+    with ExitStack() as stack:
+        activity_editing.delete(_open(read_config(config_path), stack), activity_id, bootstrap.new_id)
+    click.echo(f"{activity_id} is deleted")
+    return 0
+
+
+@click.group()
+def directory() -> None:
+    """The people and companies activities relate to."""
+
+
+@directory.command("import")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@config_option
+@command
+def import_directory(file: Path, config_path: Path | None) -> int:
+    """Put the employees, contacts, accounts and opportunities of FILE into the server's database.
+
+    Importing the same file twice changes nothing."""
+    from syncengine import bootstrap
+    from syncengine.core.directory_file import parse_directory
+
+    config = read_config(config_path)
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as e:
+        raise ConfigError(f"The directory cannot be read: {e}.", where=str(file)) from e
+    found = parse_directory(text, str(file))
+    if bootstrap.is_remote(config):
+        raise ConfigError(
+            "The directory of a remote server is imported on that server.",
+            where="server.url",
+            fix="Run this command there, with the database as [server] url.",
+        )
+    store = bootstrap.open_store(config.server.url)
+    try:
+        with store.transaction(write=True):
+            changed = store.put_directory(found)
+    finally:
+        store.close()
+    counts = f"{len(found.employees)} employees, {len(found.contacts)} contacts, {len(found.accounts)} accounts, {len(found.opportunities)} opportunities"
+    click.echo(f"{counts}: {'imported' if changed else 'all known already, nothing changed'}")
+    return 0
+
+
+@click.command()
+@click.argument("employee")
+@config_option
+@click.option("--label", default="", help="What the token is for; shown nowhere but in the database.")
+@command
+def token(employee: str, config_path: Path | None, label: str) -> int:
+    """Issue a token for EMPLOYEE (an address or id). It is shown this once only."""
+    from syncengine import bootstrap
+    from syncengine.services.tokens import issue
+    from syncengine.times import system_clock
+
+    config = read_config(config_path)
+    if bootstrap.is_remote(config):
+        raise ConfigError("Tokens are issued on the server itself.", where="server.url")
+    store = bootstrap.open_store(config.server.url)
+    try:
+        click.echo(issue(store, employee, label, system_clock))
+    finally:
+        store.close()
+    return 0
+
+
+@click.command()
+@config_option
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option("--port", default=8750, show_default=True, type=click.IntRange(0, 65535))
+@click.option("--mapping", "mapping_name", help="Speak this mapping's names for fields and values.")
+@command
+def serve(config_path: Path | None, host: str, port: int, mapping_name: str | None) -> int:
+    """Serve the activity database over HTTP, described at /openapi.json; users come with tokens of their own."""
+    import uvicorn
+
+    from syncengine import bootstrap
+    from syncengine.model.mapping import ServerNames
+    from syncengine.services.tokens import recognise
+    from syncengine.web.app import create_app
+
+    config = read_config(config_path)
+    if bootstrap.is_remote(config):
+        raise ConfigError("Only a database can be served.", where="server.url", fix="Set it to sqlite:///… or postgresql://….")
+    names = bootstrap.load_mapping(mapping_name, config).names if mapping_name else ServerNames()
+    store = bootstrap.open_store(config.server.url)
+
+    def activities_of(bearer: str) -> ActivityServer | None:
+        employee = recognise(store, bearer)
+        return bootstrap.embedded(store, employee.id, config.server.generic_owner) if employee else None
+
+    try:
+        click.echo(f"Serving on http://{host}:{port} (Ctrl-C ends it).", err=True)
+        uvicorn.run(create_app(activities_of, names), host=host, port=port, log_level="warning", access_log=False)
+    finally:
+        store.close()
+    return 0
+
+

@@ -1,0 +1,164 @@
+"""`sync`, `status`, `explain`, `confirm`, `share`, `unshare`."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+
+import click
+
+from syncengine.cli.output import (
+    command,
+    config_option,
+    json_option,
+    print_json,
+    print_table,
+    progress,
+    read_config,
+)
+from syncengine.errors import ConfigError, SideError, Stopped, SyncEngineError
+
+ITEMS_WAIT = 1
+
+
+@click.command()
+@config_option
+@json_option
+@click.option("--dry-run", is_flag=True, help="Print what would be done and why; change nothing.")
+@click.option("--pim", "pims", multiple=True, help="Only this PIM; may be given several times.")
+@command
+def sync(config_path: Path | None, as_json: bool, dry_run: bool, pims: tuple[str, ...]) -> int:
+    """Bring PIM and activity server in step. A second run right after finds nothing to do."""
+    from syncengine import bootstrap, render
+    from syncengine.services.sync import Sync
+
+    config = read_config(config_path)
+    error: SyncEngineError | None = None
+    with ExitStack() as stack:
+        work = bootstrap.open_work(config, stack, chosen=pims or None, dry_run=dry_run)
+        work.progress = progress()
+        try:
+            Sync(work).run()
+        except (Stopped, SideError) as e:
+            error = e
+        report = work.report
+    if as_json:
+        print_json(render.report_json(report, error))
+    else:
+        click.echo(render.report_text(report, colour=sys.stdout.isatty()))
+    if error is not None:
+        click.echo(str(error), err=True)
+        return error.exit_code
+    return ITEMS_WAIT if report.held or report.failed else 0
+
+
+@click.command()
+@config_option
+@json_option
+@command
+def status(config_path: Path | None, as_json: bool) -> int:
+    """Tell what the last runs did and what waits for somebody."""
+    from syncengine import bootstrap, render
+
+    config = read_config(config_path)
+    with ExitStack() as stack:
+        state = bootstrap.open_state(config)
+        stack.callback(state.close)
+        shown = render.status_json(state.runs(5), state.counts(), state.problems())
+    if as_json:
+        print_json(shown)
+    else:
+        click.echo(render.status_text(shown))
+    return ITEMS_WAIT if shown["held"] or shown["failed"] else 0
+
+
+@click.command()
+@click.argument("uid")
+@config_option
+@json_option
+@command
+def explain(uid: str, config_path: Path | None, as_json: bool) -> int:
+    """Tell all that is known about one item or activity: UID, activity id or file name."""
+    from syncengine import bootstrap, render
+
+    config = read_config(config_path)
+    with ExitStack() as stack:
+        state = bootstrap.open_state(config)
+        stack.callback(state.close)
+        found = state.find(uid)
+        if not found:
+            raise ConfigError(
+                f"Nothing is known of {uid!r}.",
+                where=str(config.path),
+                fix='Give a UID, an activity id or a file name; new items are known after "syncengine sync".',
+            )
+        shown = [render.explain_json(p, state.history(p.key), state.runs(50)) for p in found]
+    if as_json:
+        print_json(shown)
+    else:
+        click.echo("\n\n".join(render.explain_text(one) for one in shown))
+    return 0
+
+
+@click.command()
+@click.argument("run")
+@config_option
+@click.option("--accept", is_flag=True, help="The deletions are meant; the next sync passes them on.")
+@command
+def confirm(run: str, config_path: Path | None, accept: bool) -> int:
+    """Accept the deletions a stopped RUN asked about. Only those it saw; later ones ask again."""
+    from syncengine import bootstrap
+
+    config = read_config(config_path)
+    with ExitStack() as stack:
+        state = bootstrap.open_state(config)
+        stack.callback(state.close)
+        stopped = next((r for r in state.runs(20) if r["id"].startswith(run) and r["state"] == "stopped"), None)
+        if stopped is None:
+            raise ConfigError(
+                f"No stopped run is named {run!r}.", where=str(config.path), fix='"syncengine status" names the runs.'
+            )
+        doomed = state.doomed()
+        if not accept:
+            click.echo(f"{len(doomed)} deletions wait; confirm with --accept.")
+            return Stopped.exit_code
+        with state.transaction():
+            state.accept(identity for identity, _ in doomed)
+    click.echo(f'{len(doomed)} deletions accepted; "syncengine sync" passes them on.')
+    return 0
+
+
+@click.command()
+@click.argument("uid")
+@config_option
+@command
+def share(uid: str, config_path: Path | None) -> int:
+    """Share an item with the server; the next sync carries it up."""
+    return _share(uid, config_path, shared=True)
+
+
+@click.command()
+@click.argument("uid")
+@config_option
+@command
+def unshare(uid: str, config_path: Path | None) -> int:
+    """Stop sharing an item. It stays in the calendar, and is not linked again by itself."""
+    return _share(uid, config_path, shared=False)
+
+
+def _share(uid: str, config_path: Path | None, *, shared: bool) -> int:
+    from syncengine import bootstrap
+    from syncengine.services.sharing import set_shared
+
+    config = read_config(config_path)
+    with ExitStack() as stack:
+        state = bootstrap.open_state(config)
+        stack.callback(state.close)
+        stack.enter_context(state.lock())
+        proxies = set_shared(state, uid, shared=shared)
+    word = "shared" if shared else "not shared any more"
+    print_table(["item", "subject", ""], [(p.key, p.values.get("description"), word) for p in proxies])
+    return 0
+
+

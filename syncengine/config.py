@@ -1,0 +1,314 @@
+"""Settings: the only reader of the configuration file and the environment.
+
+A wrong file is refused whole, with every error and the nearest valid name, before anything starts. Relative paths
+are relative to the file. Secrets stay unresolved until a connection needs them and are never printed.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import subprocess
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from syncengine.errors import ConfigError
+from syncengine.model.pim import Kind
+from syncengine.times import find_zone, local_zone
+
+FILE = "config.toml"
+_COMMAND_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class Secret:
+    """A password or token: given, or where to get it (`command`, `env`, `keyring`)."""
+
+    source: str
+    value: str | tuple[str, ...] = field(repr=False)
+    where: str = ""
+
+    def get(self) -> str:
+        """The secret itself. Raises ConfigError, never naming it."""
+        return _SECRETS[self.source](self)
+
+
+@dataclass(frozen=True)
+class UserConfig:
+    """employee: the address the server knows the user by. addresses: all of the user's own (OWN-1).
+    zone: whose wall clock floating times are read on."""
+
+    employee: str
+    addresses: tuple[str, ...]
+    zone: ZoneInfo
+
+
+@dataclass(frozen=True)
+class ServerConfig:
+    url: str
+    generic_owner: str
+    token: Secret | None = None
+
+
+@dataclass(frozen=True)
+class PimConfig:
+    name: str
+    connector: str
+    path: str = ""
+    url: str = ""
+    username: str = ""
+    password: Secret | None = None
+    share_new: frozenset[Kind] = frozenset(Kind)
+    share_existing: frozenset[Kind] = frozenset(Kind)
+    mapping: str = "default"
+
+
+@dataclass(frozen=True)
+class Config:
+    path: Path
+    user: UserConfig
+    state: str
+    server: ServerConfig
+    pims: tuple[PimConfig, ...]
+
+
+def default_path() -> Path:
+    """Where the configuration lies when nobody says otherwise."""
+    import platformdirs  # noqa: PLC0415 - only without --config
+
+    return Path(platformdirs.user_config_dir("syncengine")) / FILE
+
+
+def mapping_folder() -> Path:
+    """The shipped mappings and their schema: inside an installed package, beside a source tree."""
+    package = Path(__file__).parent
+    return package / "_mappings" if (package / "_mappings").is_dir() else package.parent / "mappings"
+
+
+def load(path: Path) -> Config:
+    """Read a configuration. Raises ConfigError with all that is wrong with it."""
+    try:
+        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(
+            "There is no configuration.", where=str(path), fix='Make one with "syncengine init".'
+        ) from None
+    except (OSError, UnicodeDecodeError) as e:
+        raise ConfigError(f"The configuration cannot be read: {e}.", where=str(path)) from e
+    except tomllib.TOMLDecodeError as e:
+        raise ConfigError(f"The configuration is not TOML: {e}.", where=str(path), fix="Correct that line.") from e
+    reader = _Reader(path)
+    config = reader.config(raw)
+    if reader.faults or config is None:
+        raise ConfigError(
+            "The configuration is wrong:\n" + "\n".join(f"  - {fault}" for fault in reader.faults), where=str(path)
+        )
+    return config
+
+
+_TEXT, _LIST, _SECRET = "a text", "a list of texts", "a secret"
+_SECTIONS: Mapping[str, Mapping[str, str]] = {
+    "user": {"employee": _TEXT, "addresses": _LIST, "timezone": _TEXT},
+    "state": {"path": _TEXT},
+    "server": {"url": _TEXT, "token": _SECRET, "generic_owner": _TEXT},
+    "pim": {
+        "name": _TEXT,
+        "connector": _TEXT,
+        "path": _TEXT,
+        "url": _TEXT,
+        "username": _TEXT,
+        "password": _SECRET,
+        "share_new": _LIST,
+        "share_existing": _LIST,
+        "mapping": _TEXT,
+    },
+}
+_CONNECTORS: Mapping[str, tuple[str, ...]] = {"vdir": ("path",), "caldav": ("url",)}
+"""Connector → the settings it cannot do without."""
+
+
+class _Reader:
+    def __init__(self, path: Path) -> None:
+        self.folder, self.path = path.parent.resolve(), path
+        self.faults: list[str] = []
+
+    def config(self, raw: Mapping[str, Any]) -> Config | None:
+        self._names("", raw, _SECTIONS)
+        user, state = self._section(raw, "user"), self._section(raw, "state")
+        server = self._section(raw, "server")
+        pims = raw.get("pim", [])
+        if not isinstance(pims, list) or not all(isinstance(p, dict) for p in pims):
+            self.faults.append("pim: write each collection as [[pim]]")
+            pims = []
+        found = tuple(self._pim(p, n) for n, p in enumerate(pims, 1))
+        names = [p.name for p in found]
+        self.faults += [f"pim: the name {n!r} is used twice" for n in sorted({n for n in names if names.count(n) > 1})]
+        for section, values, name in (("user", user, "employee"), ("server", server, "url")):
+            if not values.get(name):
+                self.faults.append(f"{section}.{name} is missing")
+        if not server.get("generic_owner"):
+            self.faults.append(
+                "server.generic_owner is missing: the address of the employee who owns what no known employee owns"
+            )
+        if self.faults:
+            return None
+        return Config(self.path, self._user(user), self._file(state.get("path", "state.db")), self._server(server), found)
+
+    def _section(self, raw: Mapping[str, Any], name: str) -> dict[str, Any]:
+        values = raw.get(name, {})
+        if not isinstance(values, dict):
+            self.faults.append(f"{name}: write it as [{name}]")
+            return {}
+        self._names(name, values, _SECTIONS[name])
+        return self._typed(name, values)
+
+    def _names(self, where: str, values: Mapping[str, Any], known: Mapping[str, Any]) -> None:
+        for name in values:
+            if name not in known:
+                near = difflib.get_close_matches(name, known, 1)
+                hint = f'did you mean "{near[0]}"?' if near else f"known are {', '.join(known)}"
+                self.faults.append(f"{where + '.' if where else ''}{name} is not a setting; {hint}")
+
+    def _typed(self, where: str, values: Mapping[str, Any]) -> dict[str, Any]:
+        kinds = _SECTIONS[where.partition("[")[0]]
+        found: dict[str, Any] = {}
+        for name, value in values.items():
+            kind = kinds.get(name)
+            right = {
+                _TEXT: isinstance(value, str),
+                _LIST: isinstance(value, list) and all(isinstance(v, str) for v in value),
+                _SECRET: self._is_secret(value),
+                None: True,
+            }[kind]
+            if right:
+                found[name] = value
+            else:
+                self.faults.append(f"{where}.{name} must be {kind}")
+        return found
+
+    def _is_secret(self, value: object) -> bool:
+        if isinstance(value, str):
+            return True
+        if not isinstance(value, dict) or len(value) != 1:
+            return False
+        source, content = next(iter(value.items()))
+        if source == "command":
+            return isinstance(content, list) and bool(content) and all(isinstance(c, str) for c in content)
+        return source in ("env", "keyring") and isinstance(content, str)
+
+    def _secret(self, value: Any, where: str) -> Secret | None:
+        if value is None:
+            return None
+        if isinstance(value, str):
+            return Secret("text", value, where)
+        source, content = next(iter(value.items()))
+        return Secret(source, tuple(content) if isinstance(content, list) else content, where)
+
+    def _user(self, values: Mapping[str, Any]) -> UserConfig:
+        employee = values["employee"]
+        addresses = tuple(dict.fromkeys([employee, *values.get("addresses", ())]))
+        zone = find_zone(values["timezone"]) if "timezone" in values else local_zone()
+        if zone is None:
+            raise ConfigError(
+                f"user.timezone: {values['timezone']!r} is no time zone.", where=str(self.path), fix="Write a name like Europe/Berlin."
+            )
+        return UserConfig(employee, addresses, zone)
+
+    def _server(self, values: Mapping[str, Any]) -> ServerConfig:
+        url = values["url"]
+        if url.startswith("sqlite:///") and not url.startswith("sqlite:////") and url != "sqlite:///:memory:":
+            url = "sqlite:///" + self._file(url.removeprefix("sqlite:///"))
+        return ServerConfig(url, values["generic_owner"], self._secret(values.get("token"), "server.token"))
+
+    def _file(self, text: str) -> str:
+        return str(self.folder / Path(text).expanduser())
+
+    def _pim(self, raw: Mapping[str, Any], number: int) -> PimConfig:
+        where = f"pim[{raw.get('name', number)}]"
+        self._names(where, raw, _SECTIONS["pim"])
+        values = self._typed(where, raw)
+        name, connector = values.get("name", ""), values.get("connector", "")
+        if not name:
+            self.faults.append(f"{where}.name is missing")
+        if connector not in _CONNECTORS:
+            near = difflib.get_close_matches(connector, _CONNECTORS, 1)
+            hint = f'did you mean "{near[0]}"?' if near else f"known are {', '.join(_CONNECTORS)}"
+            self.faults.append(f"{where}.connector: {connector!r} is no connector; {hint}")
+        self.faults += [f"{where}.{n} is missing" for n in _CONNECTORS.get(connector, ()) if not values.get(n)]
+        share_new = self._kinds(values.get("share_new"), f"{where}.share_new")
+        existing = values.get("share_existing")
+        return PimConfig(
+            name=name,
+            connector=connector,
+            path=self._file(values["path"]) if values.get("path") else "",
+            url=values.get("url", ""),
+            username=values.get("username", ""),
+            password=self._secret(values.get("password"), f"{where}.password"),
+            share_new=share_new,
+            share_existing=self._kinds(existing, f"{where}.share_existing") if existing is not None else share_new,
+            mapping=values.get("mapping", "default"),
+        )
+
+    def _kinds(self, words: list[str] | None, where: str) -> frozenset[Kind]:
+        if words is None:
+            return frozenset(Kind)
+        known = {k.value for k in Kind}
+        for word in words:
+            if word not in known:
+                near = difflib.get_close_matches(word, known, 1)
+                hint = f'did you mean "{near[0]}"?' if near else f"known are {', '.join(sorted(known))}"
+                self.faults.append(f"{where}: {word!r} is no kind of item; {hint}")
+        return frozenset(Kind(w) for w in words if w in known)
+
+
+def _from_command(secret: Secret) -> str:
+    command = [str(part) for part in secret.value]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=_COMMAND_SECONDS, check=True)  # noqa: S603
+    except (OSError, subprocess.SubprocessError) as e:
+        raise ConfigError(
+            f"The command for the secret failed ({type(e).__name__}).",
+            where=secret.where,
+            fix=f'Try it by hand: "{command[0]} …" must print the secret and nothing else.',
+        ) from None
+    return done.stdout.rstrip("\r\n")
+
+
+def _from_environment(secret: Secret) -> str:
+    name = str(secret.value)
+    if not (value := os.environ.get(name)):
+        raise ConfigError(f"The environment variable {name} is not set.", where=secret.where, fix="Set it.")
+    return value
+
+
+def _from_keyring(secret: Secret) -> str:
+    import keyring  # noqa: PLC0415 - slow to import
+    import keyring.errors  # noqa: PLC0415
+
+    try:
+        value = keyring.get_password("syncengine", str(secret.value))
+    except keyring.errors.KeyringError as e:
+        raise ConfigError(
+            f"The system keyring cannot be used: {e}.",
+            where=secret.where,
+            fix="Unlock or install a keyring, or give the secret by { command = […] } or { env = … }.",
+        ) from e
+    if value is None:
+        raise ConfigError(
+            f"The system keyring holds nothing under {secret.value!r}.",
+            where=secret.where,
+            fix=f'Store it with "keyring set syncengine {secret.value}".',
+        )
+    return value
+
+
+_SECRETS = {
+    "text": lambda secret: str(secret.value),
+    "command": _from_command,
+    "env": _from_environment,
+    "keyring": _from_keyring,
+}

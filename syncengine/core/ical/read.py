@@ -1,0 +1,268 @@
+"""iCalendar text → `Item`.
+
+Only the properties that are asked for are interpreted: content lines and texts by the `icalendar` library, times
+here, because all-day, floating and zoned times must stay three types and zones must come from `zoneinfo`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta, tzinfo
+
+from icalendar.parser import Contentline, Parameters, unescape_char
+from icalendar.prop import vDDDTypes
+
+from syncengine.core.ical.lines import NO_PROPERTY, Component, Line, broken, parse, unfold
+from syncengine.errors import ItemError
+from syncengine.model.directory import canonical_address
+from syncengine.model.item import Item, PimValue
+from syncengine.model.pim import Kind
+from syncengine.times import Moment, find_zone, is_date
+
+KINDS = {"VEVENT": Kind.EVENT, "VTODO": Kind.TODO}
+STRUCTURE = frozenset(
+    {
+        "uid",
+        "dtstart",
+        "dtend",
+        "duration",
+        "due",
+        "organizer",
+        "attendee",
+        "class",
+        "rrule",
+        "rdate",
+        "exdate",
+        "recurrence-id",
+        "sequence",
+        "status",
+    }
+)
+"""Properties the engine itself looks at, mapped or not."""
+
+
+@dataclass(frozen=True, slots=True)
+class NotShareable:
+    """A sound calendar object of a kind that is left alone (ACT-9)."""
+
+    reason: str
+
+
+def read(text: str, wanted: Collection[str] = ()) -> Item | NotShareable:
+    """The item in `text` with the `wanted` properties (and those of STRUCTURE) as `model.item` describes them.
+
+    Raises ItemError, without `where`, when the text is broken or a needed value cannot be understood.
+    """
+    calendar = parse(text)
+    components = [c for c in calendar.children if c.name in KINDS]
+    if not components:
+        others = sorted({c.name for c in calendar.children if c.name != "VTIMEZONE"})
+        return NotShareable(f"only calendar entries and to-dos are shared, not {', '.join(others) or 'empty calendars'}")
+    master = master_of(text, components)
+    zones = _zones(text, calendar)
+    values = _values(text, master, STRUCTURE | frozenset(wanted), zones)
+    uid = str(values.pop("uid", "") or "").strip()
+    kind = KINDS[master.name]
+    if kind is Kind.EVENT:
+        _complete_end(values)
+    return Item(kind, uid, values, overrides=len(components) - 1)
+
+
+def master_of(text: str, components: list[Component]) -> Component:
+    """The component without RECURRENCE-ID; the first one where there are only changed occurrences."""
+    uids = {unfold(text, line).partition(":")[2].strip() for c in components for line in c.named("UID")}
+    if len(uids) > 1:
+        shown = ", ".join(sorted(uids)[:3])
+        raise ItemError(
+            f"The file holds {len(uids)} different items ({shown}).",
+            fix="Keep one item in each file; split this one.",
+        )
+    masters = [c for c in components if not any(c.named("RECURRENCE-ID"))]
+    if len(masters) > 1:
+        raise ItemError(
+            f"The file holds {len(masters)} items with the same UID.",
+            fix="Keep one item in each file; give the others UIDs of their own.",
+        )
+    return masters[0] if masters else components[0]
+
+
+_NO_PARAMETERS = Parameters()
+Zones = Callable[[str], tzinfo | None]
+
+
+def _zones(text: str, calendar: Component) -> Zones:
+    """TZID → zone: a known name, else the VTIMEZONE the calendar carries under that name."""
+
+    def find(tzid: str) -> tzinfo | None:
+        return find_zone(tzid) or _carried_zone(text, calendar, tzid)
+
+    return find
+
+
+def _carried_zone(text: str, calendar: Component, tzid: str) -> tzinfo | None:
+    from icalendar import Timezone  # noqa: PLC0415 - slow to import, rarely needed
+
+    for component in calendar.children:
+        if component.name != "VTIMEZONE":
+            continue
+        for line in component.named("TZID"):
+            if unfold(text, line).partition(":")[2].strip() == tzid:
+                try:
+                    zone = Timezone.from_ical(text[component.start : component.end] + "\r\n").to_tz()
+                except (ValueError, KeyError, IndexError, TypeError):
+                    return None
+                return zone if isinstance(zone, tzinfo) else None
+    return None
+
+
+def _values(text: str, component: Component, wanted: frozenset[str], zones: Zones) -> dict[str, PimValue]:
+    values: dict[str, PimValue] = {}
+    for line in component.lines:
+        if line.name == NO_PROPERTY:
+            raise broken(text, line.start, f"{text[line.start : min(line.end, line.start + 40)]!r} is not a property")
+        name = line.name.lower()
+        if name not in wanted:
+            continue
+        _, params, raw = parts(text, line)
+        reader = _READERS.get(name, _read_text)
+        try:
+            values[name] = reader(values.get(name), raw, params, zones)
+        except (ValueError, TypeError, KeyError, OverflowError) as e:
+            raise ItemError(
+                f"{line.name} cannot be understood: {raw[:60]!r}.",
+                fix="Correct the value in the item; it is left alone until then.",
+            ) from e
+    return values
+
+
+def parts(text: str, line: Line) -> tuple[str, Parameters, str]:
+    """Name, parameters and raw value of a content line. Raises ItemError."""
+    raw = unfold(text, line)
+    if raw[len(line.name)] == ":":  # no parameters: most lines, and the library's way is ten times slower
+        return line.name, _NO_PARAMETERS, raw[len(line.name) + 1 :]
+    try:
+        name, params, value = Contentline(raw).parts()
+    except ValueError as e:
+        raise ItemError(
+            f"A property cannot be understood: {raw[:60]!r}.", fix="Correct it in the item; it is left alone until then."
+        ) from e
+    return name, params, value
+
+
+# Readers take (value so far, raw text, parameters, zones): a property may stand several times.
+
+
+def _read_text(old: PimValue, raw: str, params: Parameters, zones: Zones) -> PimValue:
+    return old if old is not None else unescape_char(raw)
+
+
+def _read_raw(old: PimValue, raw: str, params: Parameters, zones: Zones) -> PimValue:
+    return old if old is not None else raw.strip()
+
+
+def _read_integer(old: PimValue, raw: str, params: Parameters, zones: Zones) -> PimValue:
+    return old if old is not None else int(raw.strip())
+
+
+def _read_time(old: PimValue, raw: str, params: Parameters, zones: Zones) -> PimValue:
+    return old if old is not None else read_time(raw.strip(), params.get("TZID"), zones)
+
+
+def _read_times(old: PimValue, raw: str, params: Parameters, zones: Zones) -> PimValue:
+    found = list(old) if isinstance(old, tuple) else []
+    for part in raw.split(","):
+        if part.strip():
+            found.append(read_time(part.partition("/")[0].strip(), params.get("TZID"), zones))  # type: ignore[arg-type]
+    return tuple(sorted(found, key=str))  # type: ignore[arg-type]
+
+
+def _read_address(old: PimValue, raw: str, params: Parameters, zones: Zones) -> PimValue:
+    return old if old is not None else _address(raw, params)
+
+
+def _read_addresses(old: PimValue, raw: str, params: Parameters, zones: Zones) -> PimValue:
+    address = _address(raw, params)
+    found = {str(a) for a in old} if isinstance(old, tuple) else set()
+    return tuple(sorted(found | {address} if address else found))
+
+
+def _address(raw: str, params: Parameters) -> str:
+    """The mail address of a CAL-ADDRESS: the value, or the EMAIL parameter where the value is no mailto URI."""
+    text = raw.strip()
+    if ":" in text and not text.lower().startswith("mailto:") and params.get("EMAIL"):
+        text = str(params["EMAIL"])
+    return canonical_address(text)
+
+
+def _read_duration(old: PimValue, raw: str, params: Parameters, zones: Zones) -> PimValue:
+    duration_of(raw)  # refused here rather than where it is used
+    return raw.strip()
+
+
+_READERS: dict[str, Callable[[PimValue, str, Parameters, Zones], PimValue]] = {
+    "dtstart": _read_time,
+    "dtend": _read_time,
+    "due": _read_time,
+    "completed": _read_time,
+    "recurrence-id": _read_time,
+    "exdate": _read_times,
+    "rdate": _read_times,
+    "rrule": _read_raw,
+    "uid": _read_text,
+    "duration": _read_duration,
+    "priority": _read_integer,
+    "percent-complete": _read_integer,
+    "sequence": _read_integer,
+    "organizer": _read_address,
+    "attendee": _read_addresses,
+}
+
+
+def read_time(raw: str, tzid: str | None, zones: Zones) -> Moment:
+    """RFC 5545 3.3.4 and 3.3.5. A TZID nobody knows makes the time floating only where it is a date;
+    otherwise it raises ValueError, because guessing an instant would move a meeting."""
+    value = vDDDTypes.from_ical(raw)
+    if not isinstance(value, date):
+        raise TypeError(raw)
+    if not isinstance(value, datetime):
+        return value
+    if value.tzinfo is not None:
+        return value.replace(tzinfo=UTC)
+    if not tzid:
+        return value
+    zone = zones(str(tzid))
+    if zone is None:
+        raise ValueError(f"unknown zone {tzid}")
+    return value.replace(tzinfo=zone)
+
+
+def duration_of(raw: str) -> timedelta:
+    """RFC 5545 3.3.6. Raises ValueError."""
+    value = vDDDTypes.from_ical(raw.strip())
+    if not isinstance(value, timedelta):
+        raise TypeError(raw)
+    return value
+
+
+def add_duration(start: Moment, length: timedelta) -> Moment:
+    """Days are nominal, hours exact (RFC 5545 3.3.6): a day later is the same wall clock, 24 hours later is not."""
+    if is_date(start):
+        return start + timedelta(days=length.days)
+    assert isinstance(start, datetime)
+    if start.tzinfo is None:
+        return start + length
+    same_clock = start + timedelta(days=length.days)
+    exact = length - timedelta(days=length.days)
+    return (same_clock.astimezone(UTC) + exact).astimezone(start.tzinfo)
+
+
+def _complete_end(values: dict[str, PimValue]) -> None:
+    """RFC 5545 3.6.1: without DTEND, DURATION decides; without both, a day for dates, no time for times."""
+    start = values.get("dtstart")
+    if not isinstance(start, date) or "dtend" in values:
+        return
+    if isinstance(raw := values.get("duration"), str):
+        values["dtend"] = add_duration(start, duration_of(raw))
+    else:
+        values["dtend"] = start + timedelta(days=1) if is_date(start) else start

@@ -1,0 +1,201 @@
+"""Properties → iCalendar text, touching nothing else (ACT-3).
+
+`write` replaces the named properties of the item inside its own text and leaves every other byte, the order of
+lines and the line ends as they are. A property that is replaced keeps its parameters, and a time keeps its form:
+the item's own TZID, UTC, floating, or date.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from icalendar.parser import Contentline, Parameters
+from icalendar.prop import vDuration, vText
+
+from syncengine.core.ical.lines import Component, Line, parse
+from syncengine.core.ical.read import KINDS, NotShareable, master_of, parts, read
+from syncengine.errors import ItemError
+from syncengine.model.item import Item, PimValue, PimValues
+from syncengine.model.pim import Kind
+from syncengine.times import Moment, is_date
+
+_TIMES = frozenset({"dtstart", "dtend", "due", "exdate"})
+_UTC_ONLY = frozenset({"completed"})
+_RAW = frozenset({"rrule", "priority", "percent-complete", "duration"})
+_COMPONENT = {kind: name for name, kind in KINDS.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """How an item writes its times, read off its DTSTART: `tzid` as it stands there, the zone it means (None: UTC),
+    and whether it is floating; `clock` is the wall clock floating times are read on."""
+
+    tzid: str
+    zone: ZoneInfo | None
+    floating: bool
+    clock: ZoneInfo
+
+
+def write(text: str, changes: PimValues, zone: ZoneInfo) -> str:
+    """`text` with the properties of `changes` set; None or an empty value removes a property.
+
+    `zone` is the wall clock of floating times. Raises ItemError when the text cannot be read."""
+    calendar = parse(text)
+    component = master_of(text, [c for c in calendar.children if c.name in KINDS])
+    item = read(text)
+    if isinstance(item, NotShareable):
+        raise ItemError("The item is no calendar entry and no to-do any more.", fix="Share another item.")
+    newline = "\r\n" if "\r\n" in text else "\n"
+    form = _form(text, component, item, zone)
+    edits: list[tuple[int, int, str]] = []
+    for name, value in _settled(item, changes):
+        edits += _edit(text, component, name, value, form, newline)
+    for start, end, replacement in sorted(edits, reverse=True):
+        text = text[:start] + replacement + text[end:]
+    return text
+
+
+def _form(text: str, component: Component, item: Item, clock: ZoneInfo) -> _Form:
+    start = item.values.get("dtstart")
+    line = next(component.named("DTSTART"), None)
+    tzid = parts(text, line)[1].get("TZID") if line else None
+    floating = isinstance(start, datetime) and start.tzinfo is None
+    zone = start.tzinfo if isinstance(start, datetime) and isinstance(start.tzinfo, ZoneInfo) else None
+    return _Form(str(tzid) if tzid and zone else "", zone if tzid else None, floating, clock)
+
+
+def _settled(item: Item, changes: PimValues) -> list[tuple[str, PimValue]]:
+    """The changes with start and end made consistent: an item written with DURATION stays so (RFC 5545 3.6.1
+    allows DTEND or DURATION, never both)."""
+    settled = dict(changes)
+    moved = {"dtstart", "dtend"} & settled.keys()
+    if item.kind is not Kind.EVENT or not moved:
+        return sorted(settled.items())
+    start = settled.get("dtstart", item.values.get("dtstart"))
+    end = _sound_end(start, settled.pop("dtend", item.values.get("dtend")), item)
+    if "duration" in item.values and isinstance(start, date) and isinstance(end, date):
+        settled["duration"] = vDuration(_between(start, end)).to_ical().decode()
+    elif end is not None:
+        settled["dtend"] = end
+    return sorted(settled.items())
+
+
+def _sound_end(start: PimValue, end: PimValue, item: Item) -> PimValue:
+    """An end before its start, or of another type, would make the item unreadable: the old length is kept instead."""
+    if not isinstance(start, date) or not isinstance(end, date):
+        return end
+    same_type = is_date(start) == is_date(end)
+    if same_type and _between(start, end) >= timedelta(0):
+        return end
+    old_start, old_end = item.values.get("dtstart"), item.values.get("dtend")
+    if isinstance(old_start, date) and isinstance(old_end, date) and is_date(old_start) == is_date(start):
+        return start + _between(old_start, old_end)
+    return start + timedelta(days=1) if is_date(start) else start + timedelta(hours=1)
+
+
+def _between(start: Moment, end: Moment) -> timedelta:
+    if isinstance(start, datetime) and isinstance(end, datetime) and start.tzinfo and end.tzinfo:
+        return end.astimezone(UTC) - start.astimezone(UTC)
+    return end - start  # type: ignore[operator]
+
+
+def _edit(
+    text: str, component: Component, name: str, value: PimValue, form: _Form, newline: str
+) -> list[tuple[int, int, str]]:
+    """Replacements of text: all lines of the property by the new ones in the place of the first."""
+    lines = list(component.named(name.upper()))
+    params = parts(text, lines[0])[1] if lines else Parameters()
+    content = newline.join(_fold(line, newline) for line in _lines(name, value, params, form))
+    if lines:
+        first, *others = lines
+        edits = [_removal(text, line) for line in others]
+        return [*edits, (first.start, first.end, content) if content else _removal(text, first)]
+    if not content:
+        return []
+    place = component.children[0].start if component.children else component.end_line
+    return [(place, place, content + newline)]
+
+
+def _removal(text: str, line: Line) -> tuple[int, int, str]:
+    end = line.end
+    if text.startswith("\r\n", end):
+        return line.start, end + 2, ""
+    return line.start, end + 1 if text.startswith("\n", end) else end, ""
+
+
+def _fold(content: str, newline: str) -> str:
+    """RFC 5545 3.1: at most 75 octets, never inside a character."""
+    folded = Contentline(content).to_ical().decode("utf-8")
+    return folded if newline == "\r\n" else folded.replace("\r\n", newline)
+
+
+def _lines(name: str, value: PimValue, params: Parameters, form: _Form) -> list[str]:
+    if value is None or value in ("", ()):
+        return []
+    if name in _UTC_ONLY and isinstance(value, datetime):
+        return [_line(name, Parameters(), _utc_text(value))]
+    if name in _TIMES:
+        return [_times_line(name, value, params, form)]
+    if name in _RAW:
+        return [_line(name, params, str(value))]
+    return [_line(name, params, vText(str(value)).to_ical().decode("utf-8"))]
+
+
+def _times_line(name: str, value: PimValue, params: Parameters, form: _Form) -> str:
+    values: list[Moment] = list(value) if isinstance(value, tuple) else [value]  # type: ignore[list-item,arg-type]
+    kept = Parameters({k: v for k, v in params.items() if k.upper() not in ("TZID", "VALUE")})
+    if is_date(values[0]):
+        kept["VALUE"] = "DATE"
+    elif form.tzid:
+        kept["TZID"] = form.tzid
+    return _line(name, kept, ",".join(_time_text(v, form) for v in values))
+
+
+def _time_text(value: Moment, form: _Form) -> str:
+    if not isinstance(value, datetime):
+        return value.strftime("%Y%m%d")
+    aware = value if value.tzinfo else value.replace(tzinfo=form.clock)
+    if form.zone is not None:
+        return aware.astimezone(form.zone).strftime("%Y%m%dT%H%M%S")
+    if form.floating:
+        return (value if value.tzinfo is None else aware.astimezone(form.clock)).strftime("%Y%m%dT%H%M%S")
+    return _utc_text(aware)
+
+
+def _utc_text(value: datetime) -> str:
+    return (value if value.tzinfo else value.replace(tzinfo=UTC)).astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
+
+
+def _line(name: str, params: Parameters, value: str) -> str:
+    if not params:
+        return f"{name.upper()}:{value}"
+    return f"{name.upper()};{params.to_ical().decode('utf-8')}:{value}"
+
+
+def new(kind: Kind, uid: str, values: PimValues, stamp: datetime) -> str:
+    """The text of an item made here (ACT-8). `stamp` is the DTSTAMP, an instant; times in `values` are written in
+    UTC, except that a repeating one keeps its zone, whose VTIMEZONE then goes along."""
+    start = values.get("dtstart")
+    zone = start.tzinfo if isinstance(start, datetime) and isinstance(start.tzinfo, ZoneInfo) else None
+    zoned = zone is not None and zone.key != "UTC" and bool(values.get("rrule"))
+    form = _Form(zone.key if zone and zoned else "", zone if zoned else None, False, ZoneInfo("UTC"))
+    body = [f"UID:{uid}", f"DTSTAMP:{_utc_text(stamp)}"]
+    for name, value in sorted(values.items()):
+        body += _lines(name, value, Parameters(), form)
+    component = _COMPONENT[kind]
+    lines = ["BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:-//syncengine//syncengine//EN"]
+    if zoned and zone is not None and isinstance(start, datetime):
+        lines += _vtimezone(zone, start)
+    lines += [f"BEGIN:{component}", *body, f"END:{component}", "END:VCALENDAR"]
+    return "".join(_fold(line, "\r\n") + "\r\n" for line in lines)
+
+
+def _vtimezone(zone: ZoneInfo, start: datetime) -> list[str]:
+    from icalendar import Timezone  # noqa: PLC0415 - slow to import, rarely needed
+
+    component = Timezone.from_tzinfo(zone, first_date=start.date(), last_date=start.date() + timedelta(days=366 * 10))
+    lines: list[str] = component.to_ical().decode("utf-8").replace("\r\n ", "").split("\r\n")
+    return [line for line in lines if line]
+

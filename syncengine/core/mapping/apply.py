@@ -1,0 +1,189 @@
+"""A type map at work: items become activity fields, and activities become what items show.
+
+Never move a whole decoded item: what one side cannot hold would be lost by an unrelated edit. `moved_up` and
+`moved_down` give only what changed. Each takes the past of its own side, never the other side's present.
+
+The shadow rule (FLD-1): the server may hold a value an item can show only coarsely (`1-ASAP` shows as high). When
+the user sets the item to just what that value shows as, the value itself goes up again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, time
+
+from syncengine.core.mapping.context import Context
+from syncengine.core.mapping.converters import CONVERTERS, is_private
+from syncengine.core.mapping.series import series_of
+from syncengine.core.mapping.silence import SILENT, Silent
+from syncengine.core.recurrence.pattern import NotTranslated
+from syncengine.model.activity import field_type, value_of
+from syncengine.model.item import Item, PimValue, PimValues
+from syncengine.model.mapping import Comparison, Condition, Direction, FieldMap, Filter, TypeMap
+from syncengine.model.values import SETS, Value, Values, empty, from_json
+
+
+def up(item: Item, type_map: TypeMap, context: Context) -> dict[str, Value]:
+    """Every field of the activity the item speaks for, with its id and where it shows. Defaults are not included.
+
+    A private item's fields that have a stand-in give that instead (PRV-1)."""
+    fixed: dict[str, Value] = {"integration_id": item.uid or None, "display_in": type_map.display_in}
+    return fixed | _up_rows(item.values, type_map, context)
+
+
+def defaults(type_map: TypeMap) -> dict[str, Value]:
+    """What else an item's activity gets when it is first made."""
+    return {name: from_json(text, field_type(name)) for name, text in type_map.defaults.items()}
+
+
+def down(values: Values, type_map: TypeMap, context: Context, private: bool = False) -> dict[str, PimValue]:
+    """Every property the activity speaks for; None takes the property away. `private`: the item is private, so what
+    has a stand-in stays as it is there. Where several rows write one property, the last that has a say wins."""
+    images = ((row.pim, _image(row, values, context)) for row in _down_rows(type_map, private))
+    return {pim: image for pim, image in images if image is not SILENT}
+
+
+def moved_up(old: Item | None, new: Item, type_map: TypeMap, context: Context, shadow: Values) -> dict[str, Value]:
+    """The fields a change of the item from `old` to `new` changes; all of them when there is no `old`.
+
+    shadow: per field, the value the server last gave by itself."""
+    if old is None:
+        return up(new, type_map, context)
+    before, after = _up_rows(old.values, type_map, context), _up_rows(new.values, type_map, context)
+    return {
+        row.field: _shadowed(row, after[row.field], new.values, context, shadow)
+        for row in _moving(type_map, Direction.DOWN)
+        if not same(row.field, before[row.field], after[row.field])
+    }
+
+
+def moved_down(old: Values, new: Values, item: Item | None, type_map: TypeMap, context: Context) -> dict[str, PimValue]:
+    """The properties to set on the item so that it shows `new` where it showed `old`; None takes one away.
+
+    Nothing is said about what the item shows already, in whatever spelling: PRIORITY 3 is as high as 1, and
+    `COUNT=8` may be the same series as an UNTIL (REC-5).
+    Without an item: everything, with the defaults of new items."""
+    if item is None:
+        shown = {name: image for name, image in down(new, type_map, context).items() if image is not None}
+        return {**type_map.pim_defaults, **shown}
+    rows = _down_rows(type_map, is_private(item.values))
+    moved = {row.field for row in rows if _differ(row, old, new, context)}
+    if any(row.pim == "dtstart" for row in rows if row.field in moved):
+        moved |= {row.field for row in rows if CONVERTERS[row.converter].anchored}
+    changed = [(row, _image(row, new, context)) for row in rows if row.field in moved]
+    whole = down(new, type_map, context)
+    said = ((row.pim, whole.get(row.pim, SILENT) if image is SILENT else image) for row, image in changed)
+    result = {pim: image for pim, image in said if image is not SILENT}
+    return {pim: image for pim, image in result.items() if not _shows(item, pim, result, new, type_map.fields, context)}
+
+
+def untranslated(item: Item, type_map: TypeMap, context: Context) -> str | None:
+    """Why the item's recurrence cannot go up, in words for people; None when it can or the map has no recurrence."""
+    if not any(row.converter == "repeating" for row in _moving(type_map, Direction.DOWN)):
+        return None
+    series = series_of(item.values, item.overrides, context)
+    return series.reason if isinstance(series, NotTranslated) else None
+
+
+def matches(chosen: Filter, values: Values) -> bool:
+    """Whether an activity passes the filter; a filter without conditions lets everything pass.
+
+    A list equals a value when it contains it. A date compares with an instant as its midnight in UTC."""
+    results = [_holds(c, values) for c in chosen.conditions]
+    return (any(results) if chosen.link == "or" else all(results)) if results else True
+
+
+def same(name: str, one: Value, other: Value) -> bool:
+    """Whether two values of a field mean the same: lists have no order, and empty is empty however it is written."""
+    kind = field_type(name)
+    one, other = (empty(kind) if v is None or v == "" else v for v in (one, other))
+    if kind in SETS and isinstance(one, tuple) and isinstance(other, tuple):
+        return frozenset(one) == frozenset(other)
+    return one == other and isinstance(one, datetime) == isinstance(other, datetime)
+
+
+def _moving(type_map: TypeMap, against: Direction) -> Iterator[FieldMap]:
+    return (row for row in type_map.fields if row.direction is not against)
+
+
+def _down_rows(type_map: TypeMap, private: bool) -> list[FieldMap]:
+    return [row for row in _moving(type_map, Direction.UP) if not (private and row.private is not None)]
+
+
+def _up_rows(values: PimValues, type_map: TypeMap, context: Context) -> dict[str, Value]:
+    private = is_private(values)
+    return {row.field: _up_row(row, values, context, private) for row in _moving(type_map, Direction.DOWN)}
+
+
+def _up_row(row: FieldMap, values: PimValues, context: Context, private: bool) -> Value:
+    if private and row.private is not None:
+        return from_json(row.private, field_type(row.field))
+    convert = CONVERTERS[row.converter].up
+    return convert(values, row, context) if convert else None
+
+
+def _image(row: FieldMap, values: Values, context: Context) -> PimValue | Silent:
+    convert = CONVERTERS[row.converter].down
+    return convert(values, row, context) if convert else SILENT
+
+
+def _shadowed(row: FieldMap, value: Value, item: PimValues, context: Context, shadow: Values) -> Value:
+    kept = shadow.get(row.field)
+    if row.direction is not Direction.BOTH or (row.private is not None and is_private(item)):
+        return value
+    if same(row.field, kept, None) or same(row.field, kept, value):
+        return value
+    image = _image(row, shadow, context)
+    if image is SILENT:
+        return value
+    return kept if same(row.field, _up_row(row, {**item, row.pim: image}, context, False), value) else value
+
+
+def _differ(row: FieldMap, old: Values, new: Values, context: Context) -> bool:
+    return _comparable(_image(row, old, context)) != _comparable(_image(row, new, context))
+
+
+def _comparable(image: object) -> object:
+    """Times by their instant: Python holds times in two zones for unequal near a clock change (PEP 495)."""
+    if isinstance(image, tuple):
+        return tuple(_comparable(i) for i in image)
+    if isinstance(image, datetime):
+        return ("instant", image.astimezone(UTC)) if image.tzinfo else ("floating", image)
+    return image
+
+
+def _shows(  # noqa: PLR0917
+    item: Item, pim: str, result: dict[str, PimValue], new: Values, rows: tuple[FieldMap, ...], context: Context
+) -> bool:
+    """Whether the item has that value already, or would, with the other properties set, mean `new` without it."""
+    if _comparable(item.values.get(pim)) == _comparable(result[pim]):
+        return True
+    rest: dict[str, PimValue] = {**item.values, **{name: image for name, image in result.items() if name != pim}}
+    both = [row for row in rows if row.pim == pim and row.direction is Direction.BOTH]
+    meant = (same(row.field, _up_row(row, rest, context, False), value_of(new, row.field)) for row in both)
+    return bool(both) and all(meant)
+
+
+def _holds(condition: Condition, values: Values) -> bool:
+    kind = field_type(condition.field)
+    actual = value_of(values, condition.field)
+    unset = same(condition.field, actual, None) and actual is not False
+    if condition.comparison in (Comparison.EMPTY, Comparison.FILLED):
+        return unset is (condition.comparison is Comparison.EMPTY)
+    wanted = [_ordered(v) for text in condition.values for v in _single(from_json(text, kind))]
+    present = [_ordered(v) for v in _single(actual)]
+    if condition.comparison is Comparison.GE:
+        return not unset and all(p >= w for p in present for w in wanted)  # type: ignore[operator]
+    if condition.comparison is Comparison.LE:
+        return not unset and all(p <= w for p in present for w in wanted)  # type: ignore[operator]
+    return any(p in wanted for p in present) is not (condition.comparison is Comparison.NE)
+
+
+def _single(value: Value) -> tuple[object, ...]:
+    return value if isinstance(value, tuple) else (value,)
+
+
+def _ordered(value: object) -> object:
+    if isinstance(value, date) and not isinstance(value, datetime):
+        return datetime.combine(value, time(), UTC)
+    return value

@@ -1,0 +1,57 @@
+"""Converters for people: owner, team, contacts and the To line (OWN-1 to OWN-5). They only go up: a change of the
+team on the server never becomes an invitation."""
+
+from __future__ import annotations
+
+from syncengine.core.mapping.context import Context
+from syncengine.model.directory import canonical_address
+from syncengine.model.item import PimValues
+from syncengine.model.mapping import FieldMap
+from syncengine.model.values import Value
+
+
+def _organizer(values: PimValues) -> str:
+    return canonical_address(str(values.get("organizer") or ""))
+
+
+def _attendees(values: PimValues) -> list[str]:
+    listed = values.get("attendee")
+    found = listed if isinstance(listed, tuple) else (listed,) if listed else ()
+    return [canonical_address(str(a)) for a in found]
+
+
+def owner_of(values: PimValues, context: Context) -> str:
+    """OWN-1: the user where nobody organizes; the employee who has the organizer's address; the user, where it is one
+    of their own; else the generic owner."""
+    organizer = _organizer(values)
+    if not organizer:
+        return context.user
+    if employee := context.directory.employee(organizer):
+        return employee.id
+    return context.user if organizer in context.own_addresses else context.generic_owner
+
+
+def owner_up(values: PimValues, row: FieldMap, context: Context) -> Value:
+    return owner_of(values, context)
+
+
+def _invited(values: PimValues) -> set[str]:
+    return {*_attendees(values), _organizer(values)} - {""}
+
+
+def employees_up(values: PimValues, row: FieldMap, context: Context) -> Value:
+    """The team: everyone invited who is an employee, the owner unless generic, and the user who shares."""
+    employees, _ = context.directory.resolve(_invited(values))
+    owner = {owner_of(values, context)} - {context.generic_owner}
+    return tuple(sorted({*employees, *owner, context.user}))
+
+
+def contacts_up(values: PimValues, row: FieldMap, context: Context) -> Value:
+    """Everyone invited who is a contact and no employee; the user's own addresses are the user's, not a contact's."""
+    _, contacts = context.directory.resolve(_invited(values) - context.own_addresses)
+    return contacts
+
+
+def participants_up(values: PimValues, row: FieldMap, context: Context) -> Value:
+    """The To line: all attendees and the organizer; empty for an entry without attendees."""
+    return tuple(sorted(_invited(values))) if _attendees(values) else ()

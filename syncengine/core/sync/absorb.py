@@ -1,0 +1,82 @@
+"""Absorb: lay a changed item onto its proxy (ACT-2).
+
+Only what moved between the item's snapshot and its new text is moved, never a whole decoded item: a server's ASAP,
+"Requested" or long text would otherwise be lost by an unrelated edit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from syncengine.core.ical.read import NotShareable, read
+from syncengine.core.mapping.apply import defaults, moved_up, untranslated, up
+from syncengine.core.mapping.context import Context
+from syncengine.core.sync.correlate import DERIVED
+from syncengine.core.sync.roles import Part, part_in
+from syncengine.model.item import Item
+from syncengine.model.mapping import Mapping, TypeMap
+from syncengine.model.pim import Kind, Resource
+from syncengine.model.proxy import ItemState, Proxy, Share, There
+
+
+def properties(mapping: Mapping) -> frozenset[str]:
+    """The PIM properties a mapping looks at."""
+    return frozenset(row.pim for type_map in mapping.types for row in type_map.fields)
+
+
+def adopt(
+    identity: str, pim: str, resource: Resource, item: Item, type_map: TypeMap, share: Share, me: Context
+) -> Proxy:
+    """The proxy of an item seen for the first time. `identity` is a fresh id."""
+    state = ItemState(
+        pim, resource.href, resource.etag, resource.text, item.uid, made=item.uid.startswith(DERIVED)
+    )
+    values = {**defaults(type_map), **up(item, type_map, me)}
+    return Proxy(identity, item.kind, values, share=share, item=state, hold=hold(item, type_map, me))
+
+
+def hold(item: Item, type_map: TypeMap, me: Context) -> str:
+    """Why the item as it stands cannot be synchronized; empty when it can."""
+    return untranslated(item, type_map, me) or ""
+
+
+def meet(proxy: Proxy, pim: str, resource: Resource, item: Item) -> Proxy:
+    """A proxy that waited without an item (CAL-6) and the item that has arrived for it."""
+    state = ItemState(
+        pim, resource.href, resource.etag, resource.text, item.uid, made=item.uid.startswith(DERIVED)
+    )
+    return replace(proxy, item=state, kind=item.kind, share=Share.SHARED)
+
+
+def absorb(proxy: Proxy, resource: Resource, new: Item, type_map: TypeMap, me: Context) -> Proxy:
+    """The proxy with what the item's user changed since its snapshot. Times are compared as instants or dates; a
+    guest's changes are seen but do not count (CAL-1)."""
+    assert proxy.item is not None
+    state = replace(proxy.item, href=resource.href, etag=resource.etag, text=resource.text, uid=new.uid, gone=False)
+    seen = replace(proxy, item=state)
+    if proxy.share is not Share.SHARED:
+        return replace(seen, values={**proxy.values, **up(new, type_map, me)}, hold=hold(new, type_map, me))
+    seen = replace(seen, hold=hold(new, type_map, me))
+    if part_in(proxy, me) is Part.GUEST and proxy.there is not There.ABSENT:
+        return seen
+    old = snapshot(proxy, type_map)
+    moved = moved_up(old, new, type_map, me, proxy.shadow)
+    return replace(seen, values={**proxy.values, **moved})
+
+
+def snapshot(proxy: Proxy, type_map: TypeMap) -> Item | None:
+    """The item as last read, or None where it never was (or cannot be read any more)."""
+    if proxy.item is None or not proxy.item.text:
+        return None
+    found = read(proxy.item.text, {row.pim for row in type_map.fields})
+    return None if isinstance(found, NotShareable) else found
+
+
+def gone(proxy: Proxy) -> Proxy:
+    """The proxy of an item whose deletion is confirmed."""
+    assert proxy.item is not None
+    return replace(proxy, item=replace(proxy.item, gone=True))
+
+
+def starts_shared(kind: Kind, wanted: frozenset[Kind]) -> Share:
+    return Share.SHARED if kind in wanted else Share.NEVER

@@ -1,0 +1,104 @@
+"""Natural keys: which item, proxy and activity are the same thing (KEY-1…8).
+
+A key is turned into one comparable text, so that a store can find partners by equality. A record has several texts,
+in the order of the mapping's keys; the first that meets decides.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from syncengine.core.mapping.apply import moved_down
+from syncengine.core.mapping.context import Context
+from syncengine.core.sync.roles import Part, part
+from syncengine.model.activity import Activity
+from syncengine.model.commands import NaturalKey
+from syncengine.model.item import Item
+from syncengine.model.mapping import Direction, TypeMap
+from syncengine.model.proxy import Proxy, Share, There, same
+from syncengine.model.values import Values, to_json
+
+DERIVED = "activity-"
+"""UID prefix of items made from activities: the rest is the activity's id (ACT-8)."""
+PEOPLE = ("employees", "contacts", "participants")
+
+
+def derived_uid(activity_id: str) -> str:
+    return DERIVED + activity_id
+
+
+def key_texts(values: Values, keys: Iterable[NaturalKey]) -> tuple[str, ...]:
+    """One text for each key whose fields are all filled, in order (KEY-4). Includes the UID an item made from the
+    activity would have, so that an item made by another client of the same user is recognised."""
+    return tuple(text for key in keys if (text := key_text(values, key)))
+
+
+def key_text(values: Values, key: NaturalKey) -> str | None:
+    parts = [to_json(values.get(name)) for name in key]
+    if not all(parts):
+        return None
+    digest = hashlib.sha256(json.dumps([list(key), parts], sort_keys=True).encode()).hexdigest()
+    return f"{'+'.join(key)}:{digest[:32]}"
+
+
+def keys_of_item(values: Values, type_map: TypeMap) -> tuple[str, ...]:
+    """Key texts by which an item waits for its activity. An item made from an activity waits for that one first."""
+    uid = str(values.get("integration_id") or "")
+    derived = (f"derived:{uid.removeprefix(DERIVED)}",) if uid.startswith(DERIVED) else ()
+    return (*derived, *key_texts(values, type_map.natural_keys))
+
+
+def keys_of_activity(activity: Activity, type_map: TypeMap) -> tuple[str, ...]:
+    """Key texts by which an activity waits for its item. Keys without the integration id (key 2) are only for an
+    activity that has none (KEY-2)."""
+    identified = bool(activity["integration_id"])
+    keys = [k for k in type_map.natural_keys if "integration_id" in k or not identified]
+    return (f"derived:{activity.id}", *key_texts(activity.values, keys))
+
+
+def pairs(wanted: Sequence[str], candidates: Sequence[tuple[str, str]]) -> str | None:
+    """Of candidates (key text, id) the one to link: by the order of the wanted keys, then the smallest id, so that
+    equal candidates are paired one to one and always the same way (KEY-6)."""
+    for text in wanted:
+        found = sorted(identity for key, identity in candidates if key == text)
+        if found:
+            return found[0]
+    return None
+
+
+def link(proxy: Proxy, activity: Activity, item: Item | None, type_map: TypeMap, me: Context) -> Proxy:
+    """The proxy of an item, now of this activity too, with bases set so that reconciling does what first contact
+    asks (KEY-5): equal fields agree, an empty side is filled, people are united, a guest's copy yields, an owner's
+    copy replaces what a guest's copy brought, and what an owner has otherwise differs in both ways: a conflict."""
+    linked = replace(proxy, server=activity, there=There.LIVE, share=Share.SHARED, shadow=dict(activity.values))
+    mine = part(activity.values, me)
+    if mine is Part.GUEST:
+        return replace(linked, values={**proxy.values, **activity.values}).settled()
+    rows = {row.field: row for row in type_map.fields}
+    values: dict[str, object] = {**activity.values, **proxy.values}
+    agreed: dict[str, object] = {}
+    stored: dict[str, object] = {}
+    for name in values:
+        row = rows.get(name)
+        if name not in proxy.values:
+            continue  # the server's alone: comes down by reconciling
+        if _agree(name, proxy.values, activity.values, item, type_map, me, up_only=bool(row and row.direction is Direction.UP)):
+            values[name] = activity.values.get(name)
+            agreed[name], stored[name] = values[name], values[name]
+        elif activity.provisional and name not in PEOPLE:
+            agreed[name], stored[name] = activity.values.get(name), activity.values.get(name)
+    return replace(linked, values=values, agreed=agreed, stored=stored)  # type: ignore[arg-type]
+
+
+def _agree(
+    name: str, here: Values, there: Values, item: Item | None, type_map: TypeMap, me: Context, *, up_only: bool
+) -> bool:
+    """Equal, or as equal as the item can show: a to-do showing *high* agrees with an activity that is ASAP."""
+    if same(here, there, name):
+        return True
+    if item is None or up_only or name in ("integration_id", "owner") or not here.get(name) or not there.get(name):
+        return False
+    return not moved_down(here, {**here, name: there.get(name)}, item, type_map, me)

@@ -1,0 +1,95 @@
+"""Field-level three-way merge of a proxy and its activity (CON-1)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from syncengine.core.sync.roles import Part
+from syncengine.model.activity import SERVER_ONLY, field_type
+from syncengine.model.mapping import Direction, FieldMap, Policy
+from syncengine.model.proxy import Held, Proxy, same
+from syncengine.model.values import SETS, Value
+
+Rows = Mapping[str, FieldMap]
+
+
+@dataclass(frozen=True, slots=True)
+class Merge:
+    """push: what the server must be told. pull: what must come down. held: true conflicts, both values kept.
+    `here` / `there`: whether anything changed on that side, held or not."""
+
+    push: Mapping[str, Value]
+    pull: Mapping[str, Value]
+    held: tuple[Held, ...]
+    here: bool
+    there: bool
+
+
+def merge(proxy: Proxy, rows: Rows, part: Part) -> Merge:
+    """Compares each side with its own past, field by field. A guest's values are never changes; only the
+    integration id of an activity that has none goes up from any copy (KEY-2)."""
+    assert proxy.server is not None
+    remote = proxy.server.values
+    push: dict[str, Value] = {}
+    pull: dict[str, Value] = {}
+    held: list[Held] = []
+    for name in sorted(proxy.values.keys() | remote.keys()):
+        if name in SERVER_ONLY:
+            continue
+        here = _counts(name, proxy, rows, part) and not same(proxy.values, proxy.agreed, name)
+        there = not same(remote, proxy.stored, name)
+        if not here and not there:
+            continue
+        if same(proxy.values, remote, name):
+            pull[name] = remote.get(name)  # the same change on both sides: only the base moves
+        elif not there:
+            push[name] = proxy.values.get(name)
+        elif not here:
+            pull[name] = remote.get(name)
+        else:
+            _both(name, proxy, rows.get(name), push, pull, held)
+    return Merge(push, pull, tuple(held), bool(push or held), bool(pull or held))
+
+
+def _counts(name: str, proxy: Proxy, rows: Rows, part: Part) -> bool:
+    row = rows.get(name)
+    if row is not None and row.direction is Direction.DOWN:
+        return False
+    if part is not Part.GUEST:
+        return True
+    assert proxy.server is not None
+    return name == "integration_id" and not proxy.server["integration_id"]
+
+
+def _both(
+    name: str,
+    proxy: Proxy,
+    row: FieldMap | None,
+    push: dict[str, Value],
+    pull: dict[str, Value],
+    held: list[Held],
+) -> None:
+    """Changed differently on both sides: sets merge, the policy decides, or it is held."""
+    assert proxy.server is not None
+    here, there = proxy.values.get(name), proxy.server.values.get(name)
+    if field_type(name) in SETS:
+        united = _united(proxy.agreed.get(name), here, there)
+        if united != tuple(there or ()):  # type: ignore[arg-type]
+            push[name] = united
+        else:
+            pull[name] = united
+        return
+    policy = row.policy if row else Policy.SERVER
+    if policy is Policy.PIM:
+        push[name] = here
+    elif policy is Policy.SERVER:
+        pull[name] = there
+    else:
+        held.append(Held(name, "changed differently on both sides", proxy.agreed.get(name), here, there))
+
+
+def _united(base: Value, here: Value, there: Value) -> Value:
+    """The server's set with what was added and removed here."""
+    old, mine, theirs = (set(v) if isinstance(v, tuple) else set() for v in (base, here, there))
+    return tuple(sorted((theirs | (mine - old)) - (old - mine), key=str))  # type: ignore[type-var]

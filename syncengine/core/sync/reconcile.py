@@ -1,0 +1,251 @@
+"""Reconcile: (what happened here, what happened there) → verdict → what to tell the server.
+
+The verdict is looked up in a table, never worked out by a ladder of conditions; each row carries its reason.
+`decide` turns a verdict into a `Decision`, `answered` lays the server's answer onto the proxy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import NamedTuple
+
+from syncengine.core.mapping.context import Context
+from syncengine.core.sync.merge import Merge, Rows, merge
+from syncengine.core.sync.roles import Part, part_in
+from syncengine.model.activity import Activity, field_type
+from syncengine.model.commands import Command, Delete, Insert, Leave, NaturalKey, Outcome, Removed, Stored, Update
+from syncengine.model.mapping import Authority
+from syncengine.model.proxy import Held, Proxy, Share, There
+from syncengine.model.values import SETS, Value, Values
+
+
+class Here(StrEnum):
+    """What happened to the item since both sides last agreed."""
+
+    NOTHING = "no item"
+    SAME = "unchanged"
+    CHANGED = "changed"
+    GONE = "deleted by its owner"
+    LEFT = "deleted by a guest"
+    UNSHARED = "unshared by its owner"
+    QUIT = "unshared by a guest"
+
+
+class Verdict(StrEnum):
+    REST = "nothing to do"
+    INSERT = "insert"
+    PUSH = "update the server"
+    PULL = "bring down"
+    MERGE = "merge"
+    DELETE_THERE = "delete on the server"
+    LEAVE = "leave the team"
+    DELETE_HERE = "delete the item"
+    UNSHARE = "unshare the item"
+    UNLINK = "unlink"
+    FORGET = "forget"
+    HOLD = "hold"
+
+
+class Row(NamedTuple):
+    verdict: Verdict
+    because: str
+
+
+class Change(StrEnum):
+    """What happened to the activity since both sides last agreed."""
+
+    ABSENT = "not on the server"
+    SAME = "unchanged"
+    CHANGED = "changed"
+    DELETED = "deleted"
+    LEFT = "no longer visible"
+
+
+H, C, V = Here, Change, Verdict
+VERDICTS: Mapping[tuple[Here, Change], Row] = {
+    (H.NOTHING, C.ABSENT): Row(V.INSERT, "made here, new to the server"),
+    (H.NOTHING, C.SAME): Row(V.REST, "nothing changed"),
+    (H.NOTHING, C.CHANGED): Row(V.PULL, "changed on the server"),
+    (H.NOTHING, C.DELETED): Row(V.FORGET, "deleted on the server, no item here"),
+    (H.NOTHING, C.LEFT): Row(V.FORGET, "no longer visible, no item here"),
+    (H.SAME, C.ABSENT): Row(V.INSERT, "shared here, new to the server"),
+    (H.SAME, C.SAME): Row(V.REST, "nothing changed"),
+    (H.SAME, C.CHANGED): Row(V.PULL, "unchanged here, changed on the server"),
+    (H.SAME, C.DELETED): Row(V.DELETE_HERE, "unchanged here, deleted on the server"),
+    (H.SAME, C.LEFT): Row(V.UNLINK, "no longer visible on the server; the item stays"),
+    (H.CHANGED, C.ABSENT): Row(V.INSERT, "shared here, new to the server"),
+    (H.CHANGED, C.SAME): Row(V.PUSH, "changed here, unchanged on the server"),
+    (H.CHANGED, C.CHANGED): Row(V.MERGE, "changed on both sides, merged field by field"),
+    (H.CHANGED, C.DELETED): Row(V.HOLD, "changed here, deleted on the server"),
+    (H.CHANGED, C.LEFT): Row(V.UNLINK, "no longer visible on the server; the item stays"),
+    (H.GONE, C.ABSENT): Row(V.FORGET, "deleted here before it reached the server"),
+    (H.GONE, C.SAME): Row(V.DELETE_THERE, "deleted here by its owner, unchanged on the server"),
+    (H.GONE, C.CHANGED): Row(V.HOLD, "deleted here, changed on the server"),
+    (H.GONE, C.DELETED): Row(V.FORGET, "deleted on both sides"),
+    (H.GONE, C.LEFT): Row(V.FORGET, "deleted here, no longer visible on the server"),
+    (H.LEFT, C.ABSENT): Row(V.FORGET, "deleted here before it reached the server"),
+    (H.LEFT, C.SAME): Row(V.LEAVE, "deleted here by somebody who does not own it"),
+    (H.LEFT, C.CHANGED): Row(V.LEAVE, "deleted here by somebody who does not own it"),
+    (H.LEFT, C.DELETED): Row(V.FORGET, "deleted on both sides"),
+    (H.LEFT, C.LEFT): Row(V.FORGET, "deleted here, no longer visible on the server"),
+    (H.UNSHARED, C.ABSENT): Row(V.UNLINK, "unshared before it reached the server"),
+    (H.UNSHARED, C.SAME): Row(V.UNLINK, "unshared by its owner; the activity stays"),
+    (H.UNSHARED, C.CHANGED): Row(V.UNLINK, "unshared by its owner; the activity stays"),
+    (H.UNSHARED, C.DELETED): Row(V.UNLINK, "unshared here, deleted on the server"),
+    (H.UNSHARED, C.LEFT): Row(V.UNLINK, "unshared here, no longer visible on the server"),
+    (H.QUIT, C.ABSENT): Row(V.UNLINK, "unshared before it reached the server"),
+    (H.QUIT, C.SAME): Row(V.LEAVE, "unshared by somebody who does not own it"),
+    (H.QUIT, C.CHANGED): Row(V.LEAVE, "unshared by somebody who does not own it"),
+    (H.QUIT, C.DELETED): Row(V.UNLINK, "unshared here, deleted on the server"),
+    (H.QUIT, C.LEFT): Row(V.UNLINK, "unshared here, no longer visible on the server"),
+}
+"""Every pair has its row; `tests/core/test_verdicts.py` has one story for each."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What to do about one proxy. `proxy`: as it stands once decided; `command`: what the server is told first."""
+
+    verdict: Verdict
+    because: str
+    proxy: Proxy
+    command: Command | None = None
+
+
+def here(proxy: Proxy, merged: Merge | None, part: Part) -> Here:
+    owner = part is Part.OWNER
+    if proxy.share is Share.UNSHARED:
+        return Here.UNSHARED if owner else Here.QUIT
+    if proxy.item is None:
+        return Here.NOTHING
+    if proxy.item.gone:
+        return Here.GONE if owner else Here.LEFT
+    return Here.CHANGED if merged and merged.here else Here.SAME
+
+
+def there(proxy: Proxy, merged: Merge | None) -> Change:
+    if proxy.there is There.LIVE:
+        return Change.CHANGED if merged and merged.there else Change.SAME
+    return {There.ABSENT: Change.ABSENT, There.DELETED: Change.DELETED, There.LEFT: Change.LEFT}[proxy.there]
+
+
+def decide(
+    proxy: Proxy, rows: Rows, keys: tuple[NaturalKey, ...], me: Context, command_id: str
+) -> Decision:
+    """The decision about one proxy; `command_id` is the id a command would carry."""
+    part = part_in(proxy, me)
+    merged = merge(proxy, rows, part) if proxy.server is not None else None
+    verdict, because = VERDICTS[here(proxy, merged, part), there(proxy, merged)]
+    proxy = replace(proxy, held=merged.held if merged and verdict in _MERGING else ())
+    if proxy.hold and verdict in (*_MERGING, Verdict.INSERT):
+        return Decision(Verdict.HOLD, proxy.hold, replace(proxy, held=(Held("", proxy.hold),)))
+    return _CARRY_OUT[verdict](Decision(verdict, because, proxy), merged, keys, command_id)
+
+
+_MERGING = (Verdict.REST, Verdict.PUSH, Verdict.PULL, Verdict.MERGE)
+
+
+def _rest(d: Decision, merged: Merge | None, keys: tuple[NaturalKey, ...], command_id: str) -> Decision:
+    return d
+
+
+def _insert(d: Decision, merged: Merge | None, keys: tuple[NaturalKey, ...], command_id: str) -> Decision:
+    return replace(d, command=Insert(command_id, d.proxy.id, d.proxy.values, keys))
+
+
+def _update(d: Decision, merged: Merge | None, keys: tuple[NaturalKey, ...], command_id: str) -> Decision:
+    server = d.proxy.server
+    if server is None or merged is None or not merged.push:
+        return d
+    return replace(d, command=Update(command_id, server.id, server.version, merged.push))
+
+
+def _delete(d: Decision, merged: Merge | None, keys: tuple[NaturalKey, ...], command_id: str) -> Decision:
+    assert d.proxy.server is not None
+    return replace(d, command=Delete(command_id, d.proxy.server.id, d.proxy.server.version))
+
+
+def _leave(d: Decision, merged: Merge | None, keys: tuple[NaturalKey, ...], command_id: str) -> Decision:
+    return replace(d, command=Leave(command_id, d.proxy.activity_id))
+
+
+def _delete_here(d: Decision, merged: Merge | None, keys: tuple[NaturalKey, ...], command_id: str) -> Decision:
+    """Only what the product made is deleted (ACT-7); a user's own item stays and is unshared."""
+    if d.proxy.item and d.proxy.item.made:
+        return d
+    return Decision(Verdict.UNSHARE, "deleted on the server; the user's own item stays", _unshared(d.proxy))
+
+
+def _unlink(d: Decision, merged: Merge | None, keys: tuple[NaturalKey, ...], command_id: str) -> Decision:
+    return replace(d, proxy=_unshared(d.proxy))
+
+
+def _hold(d: Decision, merged: Merge | None, keys: tuple[NaturalKey, ...], command_id: str) -> Decision:
+    return replace(d, proxy=replace(d.proxy, held=(Held("", d.because),)))
+
+
+_CARRY_OUT = {
+    Verdict.REST: _rest,
+    Verdict.INSERT: _insert,
+    Verdict.PUSH: _update,
+    Verdict.PULL: _update,
+    Verdict.MERGE: _update,
+    Verdict.DELETE_THERE: _delete,
+    Verdict.LEAVE: _leave,
+    Verdict.DELETE_HERE: _delete_here,
+    Verdict.UNSHARE: _unlink,
+    Verdict.UNLINK: _unlink,
+    Verdict.FORGET: _rest,
+    Verdict.HOLD: _hold,
+}
+
+
+def _unshared(proxy: Proxy) -> Proxy:
+    """The item alone: no activity, no base, never linked again by itself (ACT-11)."""
+    return replace(
+        proxy, share=Share.UNSHARED, there=There.ABSENT, server=None, agreed={}, stored={}, shadow={}, held=()
+    )
+
+
+def stored(proxy: Proxy, sent: Values, activity: Activity, rows: Rows) -> Proxy:
+    """The proxy once the server has stored `sent`. Recorded is what it stored, not what was sent; where it stored
+    something else, the client keeps its own value (a server that rounds) or takes the server's (people, OWN-5)."""
+    values, agreed, base = dict(proxy.values), dict(proxy.agreed), dict(proxy.stored)
+    for name, value in sent.items():
+        base[name] = activity.values.get(name)
+        agreed[name] = value
+        if values.get(name) == value and _servers(name, rows):
+            values[name] = agreed[name] = activity.values.get(name)
+    return replace(proxy, server=activity, there=There.LIVE, values=values, agreed=agreed, stored=base)
+
+
+def _servers(name: str, rows: Rows) -> bool:
+    row = rows.get(name)
+    return field_type(name) in SETS if row is None else row.authority is Authority.SERVER
+
+
+def pulled(proxy: Proxy, fields: Mapping[str, Value]) -> Proxy:
+    """The proxy once `fields` have come down: both sides agree on them. A value the server gave by itself becomes
+    the shadow a lossy PIM property is read back by (FLD-1)."""
+    assert proxy.server is not None
+    server = proxy.server.values
+    taken = {name: server.get(name) for name in fields}
+    return replace(
+        proxy,
+        values={**proxy.values, **fields},
+        agreed={**proxy.agreed, **fields},
+        stored={**proxy.stored, **taken},
+        shadow={**proxy.shadow, **taken},
+    )
+
+
+def predicted(proxy: Proxy, command: Command) -> Outcome:
+    """What a dry run takes the server's answer to be: done as asked."""
+    if isinstance(command, Insert):
+        return Stored(command.id, Activity(command.activity_id, 1, command.values, command.origin))
+    if isinstance(command, Update) and proxy.server is not None:
+        values = {**proxy.server.values, **command.values}
+        return Stored(command.id, replace(proxy.server, version=command.base_version + 1, values=values))
+    return Removed(command.id, command.activity_id)

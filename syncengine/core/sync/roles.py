@@ -1,0 +1,55 @@
+"""Who may change what: the one place for the rules on owners, guests and whose copy an item is."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from syncengine.core.mapping.context import Context
+from syncengine.model.activity import Activity, Origin
+from syncengine.model.mapping import TypeMap
+from syncengine.model.pim import Kind
+from syncengine.model.proxy import Proxy
+from syncengine.model.values import Values
+
+
+class Part(StrEnum):
+    """The user's part in an activity."""
+
+    OWNER = "owner"
+    TEAM = "team of the generic owner"  # nobody known owns it: every participant's changes count
+    GUEST = "guest"  # somebody else's: this copy's values are never changes and never differences (CAL-1, KEY-5)
+
+
+def part(values: Values, me: Context) -> Part:
+    owner = values.get("owner")
+    if not owner or owner == me.user:
+        return Part.OWNER
+    return Part.TEAM if owner == me.generic_owner else Part.GUEST
+
+
+def part_in(proxy: Proxy, me: Context) -> Part:
+    """The server's word on the owner counts where there is one."""
+    return part(proxy.server.values if proxy.server else proxy.values, me)
+
+
+def shows_server_changes(proxy: Proxy, me: Context) -> bool:
+    """Whether changes of the activity are laid onto the item: onto the product's own items and the user's own.
+    A copy that came by invitation belongs to the calendar system; the organizer's update brings it up to date."""
+    if proxy.item is None:
+        return False
+    return proxy.item.made or part_in(proxy, me) is Part.OWNER
+
+
+def gets_item(activity: Activity, type_map: TypeMap | None, me: Context) -> bool:
+    """Whether an activity without an item is shown as one (ACT-4, ACT-8, CAL-5): made on the server, of a shown
+    kind, not private, and the user its owner or, for a calendar entry, a listed participant."""
+    if type_map is None or activity.origin is not Origin.SERVER or activity["private"]:
+        return False
+    if part(activity.values, me) is Part.OWNER:
+        return type_map.kind is Kind.TODO or activity["planned"] is not None
+    if type_map.kind is Kind.TODO or activity["planned"] is None:
+        return False
+    participants = activity["participants"]
+    if not participants:
+        return me.user in (activity["employees"] or ())  # type: ignore[operator]
+    return any(address in participants for address in me.user_addresses)  # type: ignore[operator]

@@ -1,0 +1,50 @@
+"""What a run did, in values: kept in the state, printed in words or as JSON."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from syncengine.errors import Problem
+from syncengine.model.proxy import Held
+
+
+class RunState(StrEnum):
+    DONE = "done"
+    STOPPED = "stopped"  # a brake, or a person's confirmation is awaited
+    FAILED = "failed"  # a side could not be used
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One write, or link, with its reason. key: the item's UID or the activity's id. side: `pim` or `server`."""
+
+    key: str
+    side: str
+    verb: str
+    because: str
+
+
+@dataclass(slots=True)
+class Report:
+    """Filled while a run goes on. `writes` counts (side, what was done); `conflicts` are (key, description, held)."""
+
+    run: str = ""
+    dry_run: bool = False
+    state: RunState = RunState.DONE
+    writes: Counter[tuple[str, str]] = field(default_factory=Counter)
+    linked: int = 0
+    unchanged: int = 0
+    held: int = 0
+    failed: int = 0
+    not_shareable: int = 0
+    actions: list[Action] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    conflicts: list[tuple[str, str, Held]] = field(default_factory=list)
+    reason: str = ""
+
+    @property
+    def quiet(self) -> bool:
+        """Nothing was written, linked, stopped or failed."""
+        return not self.writes and not self.linked and self.state is RunState.DONE

@@ -1,0 +1,225 @@
+"""Values → words and shapes for people and scripts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, tzinfo
+from typing import Any
+
+from syncengine.errors import Problem, SyncEngineError
+from syncengine.model.activity import FIELDS, SERVER_ONLY, Activity
+from syncengine.model.directory import Directory
+from syncengine.model.proxy import Held, Proxy
+from syncengine.model.report import Report, RunState
+from syncengine.model.values import Json, Value, to_json
+from syncengine.times import find_zone, iso
+
+
+def activity_json(activity: Activity, directory: Directory) -> dict[str, Json]:
+    """One activity as `activities --json` prints it. What is not filled is null, an empty list, or false.
+
+    Times carry the offset of the activity's own zone where it is known, else Z; all-day values are dates.
+    Fields of the server's own follow under their own names."""
+    owner = directory.employee_by_id(str(activity["owner"] or ""))
+    zone = find_zone(str(activity["timezone"])) if activity["timezone"] else None
+    shown: dict[str, Json] = {"id": activity.id}
+    for name in FIELDS:
+        shown[name] = _shown(activity[name], zone or UTC)
+        if name == "owner":
+            shown["owner"] = owner.addresses[0] if owner and owner.addresses else None
+            shown["owner_id"] = _shown(activity["owner"], UTC)
+    shown |= {"origin": activity.origin.value, "version": activity.version}
+    known = shown.keys() | SERVER_ONLY
+    return shown | {name: to_json(value) for name, value in activity.values.items() if name not in known}
+
+
+def _shown(value: Value, zone: tzinfo) -> Json:
+    if isinstance(value, tuple):
+        return [_shown(one, zone) for one in value]
+    if isinstance(value, datetime) and value.tzinfo:
+        return iso(value.astimezone(zone))
+    return to_json(value)
+
+
+# --- runs ------------------------------------------------------------------------------------------------------------
+
+
+def report_json(report: Report, error: SyncEngineError | None = None) -> dict[str, Json]:
+    """What `sync --json` prints: the counts of this run, each write with its reason, what is wrong and what waits."""
+    problems = [_problem_json(p) for p in report.problems]
+    if error is not None:
+        problems.insert(0, _problem_json(error.problem))
+    return {
+        "state": report.state.value,
+        "run": report.run,
+        "dry_run": report.dry_run,
+        **{
+            side: {verb: report.writes[side, verb] for verb in ("created", "updated", "deleted")}
+            for side in ("pim", "server")
+        },
+        "linked": report.linked,
+        "unchanged": report.unchanged,
+        "held": report.held,
+        "failed": report.failed,
+        "not_shareable": report.not_shareable,
+        "actions": [
+            {"key": a.key, "side": a.side, "verb": a.verb, "because": a.because} for a in report.actions
+        ],
+        "conflicts": [
+            {
+                "key": key,
+                "description": words,
+                "field": held.field,
+                "because": held.because,
+                "base": to_json(held.base),
+                "pim": to_json(held.here),
+                "server": to_json(held.there),
+            }
+            for key, words, held in report.conflicts
+        ],
+        "problems": problems,  # type: ignore[dict-item]
+    }
+
+
+def _problem_json(problem: Problem) -> dict[str, Json]:
+    return {"what": problem.what, "where": problem.where, "fix": problem.fix}
+
+
+SHOWN = 20
+"""How many writes are listed in words; all of them are in the JSON and in the run's report."""
+
+
+def report_text(report: Report, *, colour: bool = False) -> str:
+    """The same for people: what happened in plain words, then what waits and what is wrong."""
+    lines = [_bold(_headline(report), colour)]
+    lines += [_sentence(*count) for count in _counts(report)]
+    lines += [f"  {a.side:<6}  {a.verb:<8}  {a.key}  ({a.because})" for a in report.actions[:SHOWN]]
+    if len(report.actions) > SHOWN:
+        lines.append(f"  … and {len(report.actions) - SHOWN} more; --json lists them all")
+    for key, words, held in report.conflicts[:SHOWN]:
+        lines.append(f"  waits   {key} {words!r}: {_held_words(held)}")
+    for problem in report.problems[:SHOWN]:
+        lines.append(f"  problem {problem.where}: {problem.what}")
+        lines.append(f"          {problem.fix}")
+    return "\n".join(lines)
+
+
+def _headline(report: Report) -> str:
+    if report.state is RunState.STOPPED:
+        return f"Stopped, nothing was written: {report.reason}"
+    if report.state is RunState.FAILED:
+        return "The run could not be finished."
+    if report.quiet:
+        return "Everything is in step; nothing to do."
+    return "This is what would be done:" if report.dry_run else "Done."
+
+
+def _counts(report: Report) -> list[tuple[int, str, str]]:
+    words = {
+        ("pim", "created"): "made in the PIM",
+        ("pim", "updated"): "changed in the PIM",
+        ("pim", "deleted"): "deleted in the PIM",
+        ("server", "created"): "made on the server",
+        ("server", "updated"): "changed on the server",
+        ("server", "deleted"): "deleted on the server",
+    }
+    counts = [(report.writes[key], "entry", text) for key, text in words.items()]
+    counts += [
+        (report.linked, "entry", "found on both sides and linked"),
+        (report.unchanged, "entry", "in step already"),
+        (report.held, "entry", "waiting for you to decide"),
+        (report.failed, "item", "with a problem, left as they are and tried again next time"),
+        (report.not_shareable, "item", "of a kind that is not shared (only calendar entries and to-dos are)"),
+    ]
+    return [count for count in counts if count[0]]
+
+
+def _sentence(count: int, noun: str, words: str) -> str:
+    plural = {"entry": "entries", "item": "items"}[noun]
+    return f"  {count:>5} {noun if count == 1 else plural} {words}"
+
+
+def _held_words(held: Held) -> str:
+    if not held.field:
+        return held.because
+    return f"{held.field} {held.because}: here {to_json(held.here)!r}, on the server {to_json(held.there)!r}"
+
+
+def _bold(text: str, colour: bool) -> str:
+    return f"\x1b[1m{text}\x1b[0m" if colour else text
+
+
+def status_json(
+    runs: Sequence[Mapping[str, Any]], counts: Mapping[str, int], problems: Sequence[tuple[str, str, Problem]]
+) -> dict[str, Any]:
+    """What `status --json` prints."""
+    good = next((r for r in runs if r["state"] == RunState.DONE), None)
+    return {
+        "last_success": good["finished"] if good else None,
+        "runs": [
+            {
+                "run": r["id"],
+                "started": r["started"],
+                "finished": r["finished"],
+                "state": r["state"],
+                "reason": (r["report"] or {}).get("reason", ""),
+                "writes": sum(n for _, _, n in (r["report"] or {}).get("writes", [])),
+            }
+            for r in runs
+        ],
+        **counts,
+        "problems": [_problem_json(p) for _, _, p in problems],
+    }
+
+
+def status_text(shown: Mapping[str, Any]) -> str:
+    lines = [f"Last success: {shown['last_success'] or 'never'}"]
+    lines += [f"  {r['started']}  {r['state']:<8} {r['writes']} writes  {r['run']}  {r['reason']}" for r in shown["runs"]]
+    lines.append(f"{shown['linked']} linked, {shown['held']} waiting for you, {shown['failed']} with problems")
+    for problem in shown["problems"][:SHOWN]:
+        lines += [f"  {problem['where']}: {problem['what']}", f"    {problem['fix']}"]
+    return "\n".join(lines)
+
+
+def explain_json(
+    proxy: Proxy, history: Sequence[Mapping[str, Any]], runs: Sequence[Mapping[str, Any]]
+) -> dict[str, Any]:
+    """All that is known about one item or activity, the reasons of what was done to it included."""
+    done = [
+        {"at": r["started"], **a} for r in reversed(runs) for a in (r["report"] or {}).get("actions", []) if a["key"] == proxy.key
+    ]
+    return {
+        "key": proxy.key,
+        "description": proxy.values.get("description"),
+        "kind": proxy.kind,
+        "share": proxy.share.value,
+        "item": {"pim": proxy.item.pim, "href": proxy.item.href, "made_by_us": proxy.item.made, "gone": proxy.item.gone}
+        if proxy.item
+        else None,
+        "activity": proxy.server.id if proxy.server else None,
+        "activity_state": proxy.there.value,
+        "version": proxy.server.version if proxy.server else None,
+        "origin": proxy.origin.value,
+        "values": {name: to_json(v) for name, v in sorted(proxy.values.items()) if v},
+        "waits": [_held_words(h) for h in proxy.held],
+        "done": done,
+        "overwritten": [dict(h) for h in history],
+    }
+
+
+def explain_text(shown: Mapping[str, Any]) -> str:
+    item = shown["item"]
+    lines = [
+        f"{shown['key']}  {shown['description'] or ''}",
+        f"  sharing:  {shown['share']}",
+        f"  item:     {item['pim']}/{item['href']}" + (", made by syncengine" if item["made_by_us"] else "")
+        if item
+        else "  item:     none",
+        f"  activity: {shown['activity'] or 'none'} ({shown['activity_state']}, made in the {shown['origin']})"
+        if shown["activity"]
+        else f"  activity: none ({shown['activity_state']})",
+    ]
+    lines += [f"  waits:    {words}" for words in shown["waits"]]
+    lines += [f"  {a['at']}  {a['side']} {a['verb']}: {a['because']}" for a in shown["done"]]
+    lines += [f"  {h['at']}  overwritten in the {h['side']}: {h['old']}" for h in shown["overwritten"]]
+    return "\n".join(lines)

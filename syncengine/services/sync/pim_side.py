@@ -1,0 +1,204 @@
+"""Take in what changed in the PIMs: every changed item is laid onto its proxy before anything else happens (ACT-2)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import islice
+
+from syncengine.core.ical.read import NotShareable, read
+from syncengine.core.sync import absorb as core
+from syncengine.core.sync.correlate import keys_of_item, link, pairs
+from syncengine.errors import ItemError, Problem
+from syncengine.model.item import Item
+from syncengine.model.mapping import TypeMap
+from syncengine.model.pim import Fetched, Kind, Missing, Resource, Unreadable
+from syncengine.model.proxy import KnownItem, Proxy, Share, There
+from syncengine.services.sync.work import BATCH, Collection, Work
+
+
+class PimSide:
+    """One collection's changes on their way to the proxies."""
+
+    def __init__(self, work: Work, collection: Collection) -> None:
+        self.work, self.state = work, work.state
+        self.collection, self.name = collection, collection.name
+        self.mapping = collection.mapping
+        self.me = work.me(collection.mapping)
+        self.scope = f"pim:{collection.name}"
+        self.properties = core.properties(collection.mapping)
+        first_contact = self.state.fact(f"seen:{self.name}") is None
+        self.shares = collection.share_existing if first_contact else collection.share_new
+
+    def take_in(self) -> None:
+        """Read what changed since the last time. Raises SideError when the collection cannot be read."""
+        token = self.state.token(self.scope)
+        changes = self.collection.pim.changes(token)
+        problems = [subject for _, subject, _ in self.state.problems(self.scope)]
+        if changes.complete:
+            known = self.state.etags(self.name)
+            changed = {h for h, etag in changes.etags.items() if known.get(h) != etag}
+            removed = set(known) - set(changes.etags)
+            changed |= {h for h in problems if h in changes.etags}
+        else:
+            rows = self.state.known(self.name, changes.etags)
+            changed = {h for h, etag in changes.etags.items() if h not in rows or rows[h].gone or rows[h].etag != etag}
+            removed = {h for h, row in self.state.known(self.name, changes.removed).items() if not row.gone}
+            changed |= set(problems)
+        self._removed(sorted(removed))
+        self._changed(sorted(changed - removed))
+        seen = self.state.fact(f"seen:{self.name}") is not None
+        if changes.token != token or not seen:
+            with self.state.transaction():
+                self.state.set_token(self.scope, changes.token)
+                self.state.set_fact(f"seen:{self.name}", True)
+
+    def _removed(self, hrefs: Sequence[str]) -> None:
+        """A listing that lags is no deletion: each is looked for before it is believed."""
+        for batch in _batches(self.collection.pim.fetch(hrefs) if hrefs else iter(())):
+            self.work.busy = True
+            with self.state.transaction():
+                gone = [f.href for f in batch if isinstance(f, Missing)]
+                self._gone(gone)
+                self._settle([f for f in batch if not isinstance(f, Missing)])
+
+    def _gone(self, hrefs: Sequence[str]) -> None:
+        rows = self.state.known(self.name, hrefs)
+        self.state.solve(self.scope, hrefs)
+        self.state.drop_items(self.name, [h for h, row in rows.items() if row.proxy_id is None])
+        proxies = self.state.proxies(row.proxy_id for row in rows.values() if row.proxy_id)
+        known_to_server = [p for p in proxies.values() if p.share is Share.SHARED and p.there is not There.ABSENT]
+        self.state.save([core.gone(p) for p in known_to_server], dirty=True)
+        self.state.forget(p.id for p in proxies.values() if p not in known_to_server)
+
+    def _changed(self, hrefs: Sequence[str]) -> None:
+        done = 0
+        for batch in _batches(self.collection.pim.fetch(hrefs) if hrefs else iter(())):
+            with self.state.transaction():
+                self._settle(batch)
+            done += len(batch)
+            self.work.progress(f"reading {self.name}", done)
+
+    def _settle(self, fetched: Sequence[Fetched]) -> None:
+        """Lay a batch onto its proxies. An item that cannot be understood is a problem of its own (SYN-3)."""
+        self.work.busy = True
+        rows = self.state.known(self.name, [f.href for f in fetched])
+        proxies = self.state.proxies(r.proxy_id for r in rows.values() if r.proxy_id)
+        readable: list[tuple[Resource, Item]] = []
+        for one in sorted(fetched, key=lambda f: f.href):
+            if isinstance(one, Missing):
+                self._gone([one.href])
+            elif isinstance(one, Unreadable):
+                self.work.fail(self.scope, one.href, one.problem)
+            else:
+                self._read(one, rows.get(one.href), proxies, readable)
+        self._meet_new(readable)
+
+    def _read(
+        self,
+        resource: Resource,
+        row: KnownItem | None,
+        proxies: dict[str, Proxy],
+        new: list[tuple[Resource, Item]],
+    ) -> None:
+        proxy = proxies.get(row.proxy_id) if row and row.proxy_id else None
+        if proxy and proxy.item and not proxy.item.gone and proxy.item.text == resource.text:
+            self.state.touch(self.name, {resource.href: resource.etag})
+            self.state.solve(self.scope, [resource.href])
+            return
+        try:
+            item = read(resource.text, self.properties)
+            if proxy is not None and isinstance(item, Item):
+                self._absorb(proxy, resource, item)
+        except ItemError as e:
+            where = f"{self.name}/{resource.href}"
+            self.work.fail(self.scope, resource.href, Problem(e.what, where, e.fix))
+            return
+        if proxy is None and isinstance(item, Item):
+            new.append((resource, item))
+        elif isinstance(item, NotShareable) and proxy is None:
+            self.state.remember_unshareable(self.name, resource.href, resource.etag)
+            self.state.solve(self.scope, [resource.href])
+
+    def _absorb(self, proxy: Proxy, resource: Resource, item: Item) -> None:
+        type_map = self._type(item.kind)
+        if proxy.kind is not item.kind:
+            raise ItemError(
+                "The item has become another kind of item under the same name.",
+                fix="Delete it and save it under a new name.",
+            )
+        after = core.absorb(proxy, resource, item, type_map, self.me)
+        moved = after.values != proxy.values or after.hold != proxy.hold or proxy.item is None or proxy.item.gone
+        keys = {after.id: keys_of_item(after.values, type_map)} if self._waits(after) else {}
+        dirty = after.share is Share.SHARED and (moved or after.there is There.ABSENT or bool(proxy.held))
+        self.state.save([after], dirty=dirty, keys=keys)
+        self.state.solve(self.scope, [resource.href])
+
+    def _waits(self, proxy: Proxy) -> bool:
+        return proxy.there is There.ABSENT and proxy.share is not Share.UNSHARED
+
+    def _meet_new(self, new: Sequence[tuple[Resource, Item]]) -> None:
+        """Items seen for the first time: moved ones, ones somebody waits for (CAL-6), and new ones."""
+        if not new:
+            return
+        uids: dict[str, list[tuple[str, KnownItem]]] = {}
+        for pim, known in self.state.with_uid(i.uid for _, i in new if i.uid):
+            uids.setdefault(known.uid, []).append((pim, known))
+        for resource, item in new:
+            others = [(p, k) for p, k in uids.get(item.uid, []) if (p, k.href) != (self.name, resource.href)]
+            if twin := next((k for p, k in others if p == self.name and not k.gone), None):
+                self._collision(resource, item, twin)
+                continue
+            self.state.solve(self.scope, [resource.href])
+            moved = next((k for p, k in others if p == self.name and k.gone and k.proxy_id), None)
+            if moved and moved.proxy_id:
+                self._absorb(self.state.proxies([moved.proxy_id])[moved.proxy_id], resource, item)
+            else:
+                self._adopt(resource, item, elsewhere=any(not k.gone for p, k in others if p != self.name))
+            known = KnownItem(resource.href, resource.etag, item.uid, None, False)
+            uids.setdefault(item.uid, []).append((self.name, known))
+
+    def _collision(self, resource: Resource, item: Item, twin: KnownItem) -> None:
+        self.work.fail(
+            self.scope,
+            resource.href,
+            Problem(
+                f"Two items have the same UID {item.uid!r}: {twin.href} and {resource.href}.",
+                f"{self.name}/{resource.href}",
+                "Delete one of them, or give this one a UID of its own. The first one is synchronized meanwhile.",
+            ),
+        )
+
+    def _adopt(self, resource: Resource, item: Item, *, elsewhere: bool) -> None:
+        type_map = self._type(item.kind)
+        share = Share.NEVER if elsewhere else core.starts_shared(item.kind, self.shares)
+        proxy = core.adopt(self.work.new_id(), self.name, resource, item, type_map, share, self.me)
+        if elsewhere:  # the same item in a second collection: one activity, linked with the first
+            self.state.save([proxy], dirty=False)
+            return
+        keys = keys_of_item(proxy.values, type_map)
+        waiting = self.state.waiting(keys, "activity")
+        partner = pairs(keys, waiting)
+        if partner is None:
+            self.state.save([proxy], dirty=share is Share.SHARED, keys={proxy.id: keys})
+            return
+        waiter = self.state.proxies([partner])[partner]
+        assert waiter.server is not None
+        met = replace(link(proxy, waiter.server, item, type_map, self.me), id=waiter.id, there=waiter.there)
+        self.state.save([met], dirty=True)
+        self.work.linked(met, "the item of an activity already known has arrived")
+
+    def _type(self, kind: Kind) -> TypeMap:
+        type_map = self.mapping.for_kind(kind)
+        if type_map is None:
+            raise ItemError(
+                f"The mapping {self.mapping.name!r} says nothing about items of the kind {kind.value!r}.",
+                fix="Add a <type> for it to the mapping, or take the kind out of share_new.",
+            )
+        return type_map
+
+
+def _batches(fetched: Iterator[Fetched]) -> Iterator[list[Fetched]]:
+    iterator = iter(fetched)
+    while batch := list(islice(iterator, BATCH)):
+        yield batch

@@ -1,0 +1,286 @@
+"""One run of the synchronization, from the two sides' changes to the report.
+
+    recover → absorb (PIM → proxies) → feed (server → proxies) → brakes → decide, tell, show → report
+
+Nothing is deleted before the brakes have seen the whole of what would be.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from typing import Any
+
+from syncengine.core.mapping.apply import up
+from syncengine.core.sync.absorb import snapshot
+from syncengine.core.sync.brakes import brake
+from syncengine.core.sync.correlate import keys_of_activity
+from syncengine.core.sync.reconcile import Decision, Verdict, decide
+from syncengine.core.sync.reflect import ItemWrite, deletion, reflect, rows_of
+from syncengine.core.wire import (
+    greeting_from_json,
+    greeting_to_json,
+    whole_directory_from_json,
+    whole_directory_to_json,
+)
+from syncengine.errors import ItemError, Problem, SideError, Stopped
+from syncengine.model.pim import Kind
+from syncengine.model.proxy import Proxy, Share, There
+from syncengine.model.report import Report, RunState
+from syncengine.services.sync.item_writes import ItemWrites
+from syncengine.services.sync.pim_side import PimSide
+from syncengine.services.sync.server_side import PROBLEMS, ServerSide, held_back
+from syncengine.services.sync.work import BATCH, Work
+
+PASSES = 3
+"""How often one run looks again because something changed while it was being written."""
+
+
+class Sync:
+    """A run on a `Work`. Use once."""
+
+    def __init__(self, work: Work) -> None:
+        self.work, self.state = work, work.state
+        self.server_side = ServerSide(work)
+        self.item_writes = ItemWrites(work)
+
+    def run(self) -> Report:
+        """Synchronize. Errors of items are in the report; those of a side end the run, raised after what was done is
+        recorded. Raises Stopped (a brake), SideError, ConfigError."""
+        work, report = self.work, self.work.report
+        report.run, report.dry_run = work.new_id(), work.dry_run
+        with self.state.transaction():
+            self.state.start_run(report.run, work.clock())
+        try:
+            self._run()
+        except Stopped as e:
+            report.state, report.reason = RunState.STOPPED, str(e.what)
+            self._finish()
+            raise
+        except Exception as e:
+            report.state, report.reason = RunState.FAILED, str(e)
+            self._finish_if_possible()
+            raise
+        self._finish()
+        return report
+
+    def _run(self) -> None:
+        self._remember_server()
+        self.item_writes.recover()
+        failed: list[SideError] = []
+        for attempt in range(PASSES):
+            self.work.again = False
+            if attempt == 0 and self.work.greeting is not None:
+                failed = self._absorb()
+                self._greet()
+            else:
+                self._greet()
+                failed = self._absorb()
+            if attempt == 0:
+                self.server_side.recover()
+            self.server_side.take_in()
+            self._brake()
+            self._settle()
+            if not self.work.again or self.work.dry_run:
+                break
+        if failed:
+            raise failed[0]
+
+    # --- who is there ----------------------------------------------------------------------------------------------
+
+    def _remember_server(self) -> None:
+        """What the last run knew, so that items can be absorbed before the server is asked anything (ACT-2)."""
+        greeting, directory = self.state.fact("greeting"), self.state.fact("directory")
+        if greeting and directory:
+            found = greeting_from_json(greeting)
+            self.work.know(found, whole_directory_from_json(directory))
+
+    def _greet(self) -> None:
+        """Ask the server who the user is there. Another server, or another user, is never synchronized into this
+        state: that would look as if everything had been deleted."""
+        greeting, known = self.work.server.greet(), self.work.greeting
+        if known is not None and (known.identity, known.user) != (greeting.identity, greeting.user):
+            what = "another activity server" if known.identity != greeting.identity else "another user"
+            raise Stopped(
+                f"The server is not the one this state belongs to: {what} answers.",
+                where=self.state.path,
+                fix="Correct [server] url and [user] employee, or move the state file away to start afresh.",
+            )
+        if known is not None and known == greeting:
+            return
+        directory = self.work.server.directory()
+        self.work.know(greeting, directory)
+        with self.state.transaction():
+            self.state.set_fact("greeting", greeting_to_json(greeting))
+            self.state.set_fact("directory", whole_directory_to_json(directory))
+        if known is not None:
+            self._find_owners(greeting.generic_owner)
+
+    def _find_owners(self, generic_owner: str) -> None:
+        """The directory has changed: what the generic owner owned may have found its employee. The activity is
+        updated; it must not be inserted anew under the other owner."""
+        changed = []
+        for proxy in self.state.owned_by(generic_owner):
+            type_map = self.work.type_of(proxy)
+            if proxy.share is not Share.SHARED or not proxy.has_item or type_map is None:
+                continue
+            item = snapshot(proxy, type_map)
+            if item is None:
+                continue
+            owner = up(item, type_map, self.work.me(self.work.mapping_of(proxy))).get("owner")
+            if owner and owner != generic_owner:
+                changed.append(replace(proxy, values={**proxy.values, "owner": owner}))
+        with self.state.transaction():
+            self.state.save(changed, dirty=True)
+
+    # --- the steps -------------------------------------------------------------------------------------------------
+
+    def _absorb(self) -> list[SideError]:
+        """One collection that cannot be read does not keep the others waiting."""
+        failed: list[SideError] = []
+        for collection in self.work.active:
+            try:
+                PimSide(self.work, collection).take_in()
+            except SideError as e:
+                e.where = e.where or collection.name
+                failed.append(e)
+        return failed
+
+    def _brake(self) -> None:
+        reason = brake(self.state.deletions(), self.state.collections(c.name for c in self.work.active))
+        if reason:
+            raise Stopped(
+                reason,
+                where="nothing was written",
+                fix=f'Look at it with "syncengine sync --dry-run"; if it is meant, "syncengine confirm '
+                f'{self.work.report.run} --accept". If not, put the items back.',
+            )
+
+    def _settle(self) -> None:
+        """Decide and carry out, batch by batch, everything that is waiting for it."""
+        names = None if self.work.chosen is None else list(self.work.chosen)
+        after, done = "", 0
+        while batch := self.state.dirty(after, BATCH, names):
+            after = batch[-1].id
+            self._settle_batch(batch)
+            done += len(batch)
+            self.work.progress("synchronizing", done)
+
+    def _settle_batch(self, batch: Sequence[Proxy]) -> None:
+        self.work.busy = True
+        decisions = [d for p in batch if p.share is not Share.NEVER and (d := self._decide(p)) is not None]
+        ended = [d.proxy for d in decisions if held_back(d)]
+        forgotten = [d.proxy.id for d in decisions if d.verdict is Verdict.FORGET]
+        with self.state.transaction():
+            self.state.save(ended, dirty=False)
+            self.state.forget(forgotten)
+        doomed = [d for d in decisions if d.verdict is Verdict.DELETE_HERE]
+        rest = [d for d in decisions if not held_back(d) and d.verdict not in (Verdict.FORGET, Verdict.DELETE_HERE)]
+        live = self.server_side.tell(rest)
+        self._show(live, [deletion(d.proxy, _without_activity(d.proxy), d.because) for d in doomed])
+
+    def _decide(self, proxy: Proxy) -> Decision | None:
+        mapping = self.work.mapping_of(proxy)
+        type_map = self.work.type_of(proxy)
+        keys = type_map.natural_keys if type_map else ()
+        try:
+            return decide(proxy, rows_of(type_map), keys, self.work.me(mapping), self.work.new_id())
+        except ItemError as e:
+            self._failed(proxy, e)
+            return None
+
+    def _show(self, live: Sequence[Proxy], writes: list[ItemWrite]) -> None:
+        """Lay what came down onto the items; a proxy that has lost its item may get another one (ACT-6)."""
+        settled: list[Proxy] = []
+        for proxy in live:
+            try:
+                found = reflect(proxy, self.work.mapping_of(proxy), self._me(proxy), self._new_items_go_to(), self._now())
+            except ItemError as e:
+                self._failed(proxy, e)
+                continue
+            if found.write is None:
+                settled.append(found.proxy)
+            else:
+                writes.append(found.write)
+        with self.state.transaction():
+            self.state.save(settled, dirty=False, keys=self._keys(settled))
+        again = self.item_writes.carry_out(writes)
+        if again:
+            self._show(again, [])
+
+    def _keys(self, proxies: Sequence[Proxy]) -> dict[str, tuple[str, ...]]:
+        """Activities without an item go on waiting for one (CAL-6)."""
+        found = {}
+        for proxy in proxies:
+            if proxy.item is None and proxy.server is not None and proxy.there is There.LIVE:
+                type_map = self.work.collections[0].mapping.for_display(proxy.server["display_in"])
+                if type_map is not None:
+                    found[proxy.id] = keys_of_activity(proxy.server, type_map)
+        return found
+
+    def _me(self, proxy: Proxy) -> Any:
+        return self.work.me(self.work.mapping_of(proxy))
+
+    def _now(self) -> Any:
+        return self.work.clock()
+
+    def _new_items_go_to(self) -> dict[str, str]:
+        """Per kind, the first collection that takes it."""
+        found: dict[str, str] = {}
+        for kind in Kind:
+            for collection in self.work.active:
+                if kind in collection.pim.kinds and collection.mapping.for_kind(kind):
+                    found.setdefault(kind, collection.name)
+        return found
+
+    def _failed(self, proxy: Proxy, error: ItemError) -> None:
+        with self.state.transaction():
+            self.work.fail(PROBLEMS, proxy.id, Problem(error.what, error.where or proxy.key, error.fix))
+
+    # --- the end ---------------------------------------------------------------------------------------------------
+
+    def _finish(self) -> None:
+        report = self.work.report
+        counts = self._counts()
+        report.held, report.failed, report.not_shareable = counts["held"], counts["failed"], counts["not_shareable"]
+        report.unchanged = max(0, counts["linked"] - len(self.work.touched))
+        report.problems = [problem for _, _, problem in self.state.problems()]
+        report.conflicts = [
+            (p.key, str(p.values.get("description") or ""), h) for p in (self.state.held() if report.held else ()) for h in p.held
+        ]
+        with self.state.transaction():
+            self.state.finish_run(report.run, self.work.clock(), report.state.value, _summary(report))
+
+    def _counts(self) -> dict[str, int]:
+        """Counting costs as much as there is; a run that found nothing to do takes the last count."""
+        known: dict[str, int] | None = self.state.fact("counts")
+        if known is not None and not self.work.busy:
+            return known
+        counts = self.state.counts()
+        with self.state.transaction():
+            self.state.set_fact("counts", counts)
+        return counts
+
+    def _finish_if_possible(self) -> None:
+        """A full disk must not hide the error it caused."""
+        try:
+            self._finish()
+        except SideError:
+            pass
+
+
+def _summary(report: Report) -> dict[str, Any]:
+    return {
+        "state": report.state.value,
+        "reason": report.reason,
+        "writes": [[side, verb, n] for (side, verb), n in sorted(report.writes.items())],
+        "linked": report.linked,
+        "unchanged": report.unchanged,
+        "held": report.held,
+        "failed": report.failed,
+        "actions": [asdict(a) for a in report.actions],
+    }
+
+
+def _without_activity(proxy: Proxy) -> Proxy:
+    return replace(proxy, server=None, item=None, there=There.ABSENT)

@@ -1,0 +1,322 @@
+"""The activity server's database, on SQLite or PostgreSQL.
+
+**The change feed never skips a row.** Sequence numbers are handed out before the commit, so a reader could pass number
+8 while 7 is still uncommitted, and never look back. Here a write transaction takes its one change number by
+`UPDATE act_meta SET number = number + 1 … RETURNING` as its *first* statement. The lock on that row is held to the
+commit, so the next writer waits for it and numbers become visible in their order. A reader on PostgreSQL reads in one
+REPEATABLE READ snapshot: the token it is given and the rows it is given are of the same instant.
+
+**The feed is one index range.** `act_member` holds, for every (activity, employee), whether the employee is on the
+team and the number of the last change this employee should hear of. A change of an activity lifts the number of its
+live members; leaving turns `live` off, which tells "left" from "deleted". What a user's sync costs is what changed
+for that user.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from syncengine.errors import AlreadyThere, ItemError
+from syncengine.model.activity import SERVER_ONLY, Activity, Origin, field_type
+from syncengine.model.commands import NaturalKey
+from syncengine.model.directory import Directory, Employee
+from syncengine.model.values import Json, Values, to_json
+from syncengine.store import engine as db
+from syncengine.store import server_directory
+from syncengine.store import server_tables as t
+from syncengine.times import iso
+
+Changes = tuple[list[tuple[int, Activity]], list[tuple[int, str]], list[tuple[int, str]]]
+
+
+@dataclass(frozen=True)
+class _Work:
+    """The open transaction of a thread; `number` is 0 for a reader."""
+
+    connection: sa.Connection
+    number: int
+
+
+class Activities:
+    """Implements `ports.ActivityStore`. One may serve many threads; each has its own transaction."""
+
+    def __init__(self, url: str) -> None:
+        """Open the database, making or updating its tables. Raises StorageError, Unreachable, LoginRefused."""
+        self._engine = db.open_engine(url)
+        self._thread = threading.local()
+        self._directory = Directory(version=-1)
+        db.migrate(self._engine, "server")
+
+    @contextmanager
+    def transaction(self, *, write: bool) -> Iterator[None]:
+        if getattr(self._thread, "work", None):
+            raise RuntimeError("a transaction is open already")
+        with db.transaction(self._engine, write=write) as connection:
+            self._thread.work = _Work(connection, _next_number(connection) if write else 0)
+            try:
+                yield
+            finally:
+                self._thread.work = None
+
+    @property
+    def _work(self) -> _Work:
+        work: _Work | None = getattr(self._thread, "work", None)
+        if work is None:
+            raise RuntimeError("no transaction is open")
+        return work
+
+    @property
+    def _connection(self) -> sa.Connection:
+        return self._work.connection
+
+    @contextmanager
+    def savepoint(self) -> Iterator[None]:
+        try:
+            with self._connection.begin_nested():
+                yield
+        except sa.exc.DataError as e:
+            raise ItemError("The database cannot hold one of the values.", fix="shorten or correct it") from e
+
+    @contextmanager
+    def _unique(self, activity: Activity) -> Iterator[None]:
+        try:
+            with self._connection.begin_nested():
+                yield
+        except sa.exc.IntegrityError as e:
+            raise _already_there(activity) from e
+
+    # --- the server itself ---
+
+    def identity(self) -> str:
+        return str(self._connection.execute(sa.select(t.meta.c.identity)).scalar_one())
+
+    def number(self) -> int:
+        return int(self._connection.execute(sa.select(t.meta.c.number)).scalar_one())
+
+    def directory_version(self) -> int:
+        return int(self._connection.execute(sa.select(t.meta.c.directory_version)).scalar_one())
+
+    def directory(self) -> Directory:
+        version = self.directory_version()
+        known = self._directory
+        if known.version != version:
+            known = server_directory.read(self._connection, version)
+            if not self._work.number:  # what a writer sees may still be rolled back
+                self._directory = known
+        return known
+
+    def put_directory(self, directory: Directory) -> bool:
+        if not server_directory.put(self._connection, self.directory(), directory):
+            return False
+        grown = t.meta.c.directory_version + 1
+        self._connection.execute(sa.update(t.meta).values(directory_version=grown))
+        return True
+
+    # --- tokens ---
+
+    def employee_for_token(self, token_hash: str) -> Employee | None:
+        query = sa.select(t.token.c.employee_id).where(t.token.c.hash == token_hash)
+        employee_id = self._connection.execute(query).scalar_one_or_none()
+        return self.directory().employee_by_id(employee_id) if employee_id else None
+
+    def put_token(self, token_hash: str, employee_id: str, label: str, at: datetime) -> None:
+        row = {"hash": token_hash, "employee_id": employee_id, "label": label, "created": iso(at)}
+        self._connection.execute(sa.insert(t.token), row)
+
+    # --- reading activities ---
+
+    def get(self, activity_id: str) -> tuple[Activity, bool] | None:
+        row = self._connection.execute(_BY_ID, {"wanted": activity_id}).mappings().first()
+        return (_activity(row), not row["deleted"]) if row else None
+
+    def visible(self, ids: Sequence[str], employee_id: str) -> list[Activity]:
+        query = (
+            sa.select(t.activity)
+            .join(t.member, t.member.c.activity_id == t.activity.c.id)
+            .where(self._among(t.activity.c.id, ids), t.activity.c.deleted == 0)
+            .where(t.member.c.employee_id == employee_id, t.member.c.live == 1)
+            .order_by(t.activity.c.id)
+        )
+        return [_activity(row) for row in self._connection.execute(query).mappings()]
+
+    def _among(self, column: sa.Column[Any], values: Sequence[str]) -> sa.ColumnElement[bool]:
+        """`column` is one of `values`, which travel as one parameter however many they are."""
+        if self._connection.dialect.name == "postgresql":
+            return column == sa.any_(sa.bindparam("among", list(values), type_=postgresql.ARRAY(sa.Text)))
+        return column.in_(sa.select(sa.func.json_each(json.dumps(list(values))).table_valued("value").c.value))
+
+    def find(self, key: NaturalKey, values: Values) -> list[Activity]:
+        wanted = {f"wanted_{name}": t.to_column(values.get(name), field_type(name)) for name in key}
+        if "description" in key:
+            wanted["wanted_digest"] = t.digest(values.get("description"))
+        return [_activity(row) for row in self._connection.execute(_by_key(key), wanted).mappings()]
+
+    # --- writing activities ---
+
+    def add(self, activity: Activity, at: datetime) -> None:
+        row = t.to_columns(activity.values) | {
+            "id": activity.id,
+            "version": activity.version,
+            "origin": activity.origin.value,
+            "provisional": activity.provisional,
+            "created": iso(at),
+            "created_by": activity["created_by"],
+            "updated": iso(at),
+        }
+        if self._connection.execute(_insert(self._connection.dialect.name), row).rowcount == 0:
+            raise _already_there(activity)
+        self._join(activity.id, _team(activity))
+
+    def change(self, activity: Activity, at: datetime) -> None:
+        found = self.get(activity.id)
+        if found is None:
+            raise LookupError(activity.id)
+        old, _live = found
+        row = t.to_columns(activity.values) | {
+            "version": activity.version,
+            "provisional": activity.provisional,
+            "updated": iso(at),
+        }
+        with self._unique(activity):
+            self._connection.execute(sa.update(t.activity).where(t.activity.c.id == activity.id).values(row))
+        self._keep_overwritten(old, activity, at)
+        self._tell_members(activity.id)
+        self._part(activity.id, _team(old) - _team(activity))
+        self._join(activity.id, _team(activity) - _team(old))
+
+    def remove(self, activity_id: str, at: datetime) -> None:
+        tombstone = {"deleted": 1, "version": t.activity.c.version + 1, "updated": iso(at)}
+        self._connection.execute(sa.update(t.activity).where(t.activity.c.id == activity_id).values(tombstone))
+        self._tell_members(activity_id)
+
+    def _keep_overwritten(self, old: Activity, new: Activity, at: datetime) -> None:
+        names = sorted({*old.values, *new.values} - SERVER_ONLY)
+        overwritten = {name: to_json(old[name]) for name in names if old[name] != new[name]}
+        row = {"activity_id": old.id, "version": old.version, "overwritten": json.dumps(overwritten), "at": iso(at)}
+        self._connection.execute(sa.insert(t.history), row)
+
+    def _tell_members(self, activity_id: str) -> None:
+        here = sa.and_(t.member.c.activity_id == activity_id, t.member.c.live == 1)
+        self._connection.execute(sa.update(t.member).where(here).values(number=self._work.number))
+
+    def _part(self, activity_id: str, employees: set[str]) -> None:
+        if employees:
+            who = self._among(t.member.c.employee_id, sorted(employees))
+            gone = sa.and_(t.member.c.activity_id == activity_id, who)
+            self._connection.execute(sa.update(t.member).where(gone).values(live=0, number=self._work.number))
+
+    def _join(self, activity_id: str, employees: set[str]) -> None:
+        number = self._work.number
+        rows = [
+            {"activity_id": activity_id, "employee_id": employee, "live": 1, "number": number}
+            for employee in sorted(employees)
+        ]
+        server_directory.upsert(self._connection, t.member, rows)
+
+    # --- the change feed ---
+
+    def changes(self, employee_id: str, after: int, limit: int) -> Changes:
+        changed: list[tuple[int, Activity]] = []
+        deleted: list[tuple[int, str]] = []
+        left: list[tuple[int, str]] = []
+        for row in self._feed(employee_id, after, limit):
+            if not row["live"]:
+                left.append((row["number"], row["id"]))
+            elif row["deleted"]:
+                deleted.append((row["number"], row["id"]))
+            else:
+                changed.append((row["number"], _activity(row)))
+        return changed, deleted, left
+
+    def _feed(self, employee_id: str, after: int, limit: int) -> Sequence[sa.RowMapping]:
+        """Whole numbers only: when the limit falls inside one, that number waits for the next page, unless it is the
+        only one on this page; then the page is longer than the limit."""
+        query = (
+            sa.select(t.activity, t.member.c.live, t.member.c.number)
+            .join(t.member, t.member.c.activity_id == t.activity.c.id)
+            .where(t.member.c.employee_id == employee_id)
+            .order_by(t.member.c.number, t.member.c.activity_id)
+        )
+        rows = self._connection.execute(query.where(t.member.c.number > after).limit(limit + 1)).mappings().all()
+        if len(rows) <= limit:
+            return rows
+        first, cut = rows[0]["number"], rows[limit]["number"]
+        if first < cut:
+            return [row for row in rows if row["number"] < cut]
+        return self._connection.execute(query.where(t.member.c.number == first)).mappings().all()
+
+    # --- answers already given ---
+
+    def answer(self, command_id: str, employee_id: str) -> Json | None:
+        found = self._connection.execute(_ANSWER, {"wanted": command_id, "of": employee_id}).scalar_one_or_none()
+        return None if found is None else json.loads(found)
+
+    def remember(self, command_id: str, employee_id: str, answer: Json, at: datetime) -> None:
+        row = {"id": command_id, "employee_id": employee_id, "answer": json.dumps(answer, ensure_ascii=False)}
+        self._connection.execute(sa.insert(t.command), row | {"at": iso(at)})
+
+    def forget_answers(self, before: datetime) -> None:
+        self._connection.execute(sa.delete(t.command).where(t.command.c.at < iso(before)))
+
+    def close(self) -> None:
+        db.close(self._engine)
+
+
+# Statements are built once: building one costs as much as running it.
+_BY_ID = sa.select(t.activity).where(t.activity.c.id == sa.bindparam("wanted"))
+_ANSWER = sa.select(t.command.c.answer).where(
+    t.command.c.id == sa.bindparam("wanted"), t.command.c.employee_id == sa.bindparam("of")
+)
+
+
+@lru_cache(maxsize=64)
+def _by_key(key: NaturalKey) -> sa.Select[Any]:
+    """Live activities by the fields of a key, whose values are the parameters `wanted_…`."""
+    query = sa.select(t.activity).where(t.activity.c.deleted == 0)
+    for name in key:
+        query = query.where(t.activity.c[name] == sa.bindparam(f"wanted_{name}"))
+    if "description" in key:
+        query = query.where(t.activity.c.description_digest == sa.bindparam("wanted_digest"))
+    if "integration_id" in key:  # said in so many words, or the planner does not see that the unique index serves
+        query = query.where(sa.text("integration_id <> ''"), sa.text("deleted = 0"))
+    return query.order_by(t.activity.c.created, t.activity.c.id)
+
+
+@lru_cache(maxsize=2)
+def _insert(dialect: str) -> sa.Insert:
+    """Inserts an activity unless a unique index objects."""
+    insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
+    return insert(t.activity).on_conflict_do_nothing()
+
+
+def _already_there(activity: Activity) -> AlreadyThere:
+    return AlreadyThere(
+        "Another activity of this owner has the same integration id.",
+        where=f"activity {activity.id}",
+        fix="change that one, or use another integration id",
+    )
+
+
+def _next_number(connection: sa.Connection) -> int:
+    grown = sa.update(t.meta).values(number=t.meta.c.number + 1).returning(t.meta.c.number)
+    return int(connection.execute(grown).scalar_one())
+
+
+def _activity(row: sa.RowMapping) -> Activity:
+    values, origin = t.to_values(dict(row)), Origin(row["origin"])
+    return Activity(row["id"], row["version"], values, origin, provisional=row["provisional"])
+
+
+def _team(activity: Activity) -> set[str]:
+    employees = activity["employees"]
+    return {str(employee) for employee in employees} if isinstance(employees, tuple) else set()

@@ -1,0 +1,1 @@
+"""Migrations, one package for each chain of tables; see `syncengine.store.engine`."""

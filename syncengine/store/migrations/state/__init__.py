@@ -1,0 +1,3 @@
+"""Migrations of the client state."""
+
+HEAD = "0001"

@@ -1,0 +1,102 @@
+"""The directory in the activity server's database: reading it whole, and importing records by id."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from syncengine.model.directory import Account, Contact, Directory, Employee, Opportunity
+from syncengine.store import server_tables as t
+
+R = TypeVar("R", Employee, Contact, Account, Opportunity)
+
+_ADDRESSES: Mapping[type, sa.Table] = {Employee: t.employee_address, Contact: t.contact_address}
+_TABLES: Mapping[type, sa.Table] = {
+    Employee: t.employee,
+    Contact: t.contact,
+    Account: t.account,
+    Opportunity: t.opportunity,
+}
+
+
+def upsert(connection: sa.Connection, table: sa.Table, rows: Sequence[Mapping[str, object]]) -> None:
+    """Insert the rows, or update those whose primary key is there. All rows have the same columns."""
+    if not rows:
+        return
+    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+    keys = [c.name for c in table.primary_key]
+    statement = insert(table)
+    rest = {name: statement.excluded[name] for name in rows[0] if name not in keys}
+    connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=rest), [dict(row) for row in rows])
+
+
+def read(connection: sa.Connection, version: int) -> Directory:
+    """Everybody and everything known, as `version` of the directory."""
+    return Directory(
+        employees=_records(connection, Employee),
+        contacts=_records(connection, Contact),
+        accounts=_records(connection, Account),
+        opportunities=_records(connection, Opportunity),
+        version=version,
+    )
+
+
+def _records(connection: sa.Connection, kind: type[R]) -> tuple[R, ...]:
+    table = _TABLES[kind]
+    rows = [dict(row) for row in connection.execute(sa.select(table).order_by(table.c.id)).mappings()]
+    if kind in _ADDRESSES:
+        addresses = _addresses(connection, kind)
+        rows = [row | {"addresses": addresses[row["id"]]} for row in rows]
+    return tuple(kind(**row) for row in rows)
+
+
+def _addresses(connection: sa.Connection, kind: type) -> Mapping[str, tuple[str, ...]]:
+    table = _ADDRESSES[kind]
+    found: dict[str, tuple[str, ...]] = defaultdict(tuple)
+    for record_id, _position, address in connection.execute(sa.select(table).order_by(*table.primary_key)):
+        found[record_id] += (address,)
+    return found
+
+
+def put(connection: sa.Connection, old: Directory, new: Directory) -> bool:
+    """Insert or update each record of `new` that `old` lacks or has otherwise. False when there was none."""
+    changed = [
+        _put(connection, Employee, _differing(old.employees, new.employees)),
+        _put(connection, Contact, _differing(old.contacts, new.contacts)),
+        _put(connection, Account, _differing(old.accounts, new.accounts)),
+        _put(connection, Opportunity, _differing(old.opportunities, new.opportunities)),
+    ]
+    return any(changed)
+
+
+def _differing(old: Iterable[R], new: Iterable[R]) -> list[R]:
+    known = {record.id: record for record in old}
+    latest = {record.id: record for record in new}
+    return [record for record in latest.values() if known.get(record.id) != record]
+
+
+def _put(connection: sa.Connection, kind: type[R], records: Sequence[R]) -> bool:
+    names = [f.name for f in fields(kind) if f.name != "addresses"]
+    upsert(connection, _TABLES[kind], [{name: getattr(record, name) for name in names} for record in records])
+    if kind in _ADDRESSES and records:
+        _put_addresses(connection, _ADDRESSES[kind], records)
+    return bool(records)
+
+
+def _put_addresses(connection: sa.Connection, table: sa.Table, records: Sequence[Any]) -> None:
+    owner = table.primary_key.columns[0]
+    connection.execute(
+        sa.delete(table).where(owner == sa.bindparam("record")), [{"record": record.id} for record in records]
+    )
+    rows = [
+        {owner.name: record.id, "position": position, "address": address}
+        for record in records
+        for position, address in enumerate(record.addresses)
+    ]
+    if rows:
+        connection.execute(sa.insert(table), rows)

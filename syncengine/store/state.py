@@ -1,0 +1,466 @@
+"""The client state: proxies, item snapshots, tokens, intents, reports and history, in one SQLite file (WAL).
+
+Every step of a run is one transaction, so a run can be killed at any instant (SYN-2). The class speaks in values of
+the model; what it costs grows with what is asked for, never with what is there.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from syncengine.core.sync.brakes import Collection, Deletions
+from syncengine.errors import Problem, StorageError
+from syncengine.model.pim import Kind
+from syncengine.model.proxy import ItemState, KnownItem, Proxy, Share, There
+from syncengine.core.sync import codec
+from syncengine.store import engine as db
+from syncengine.store import state_tables as t
+from syncengine.times import iso
+
+MANY = 500
+"""How many ids go into one statement."""
+
+
+class State:
+    """One user's client state. Opened by one process at a time for writing (`lock`)."""
+
+    def __init__(self, path: str, *, engine: sa.Engine | None = None) -> None:
+        """`path` of the file, made when missing. Raises StorageError: unreadable, damaged, or of a newer version."""
+        self.path = path
+        self._engine = engine or db.open_engine(f"sqlite:///{path.replace('%', '%25').replace('?', '%3F')}")
+        self._connection: sa.Connection | None = None
+        if engine is None:
+            db.migrate(self._engine, "state")
+
+    def close(self) -> None:
+        db.close(self._engine)
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """One run at a time, across processes; released by the system when a process dies.
+        Raises StorageError when another run holds it."""
+        import fcntl  # noqa: PLC0415 - not on every system; see below
+
+        handle = os.open(f"{self.path}.lock", os.O_CREAT | os.O_RDWR, 0o600)
+        try:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as e:
+                raise StorageError(
+                    "Another run is under way for this state.", where=self.path, fix="Wait until it has finished."
+                ) from e
+            yield
+        finally:
+            os.close(handle)
+
+    def rehearsal(self) -> State:
+        """A copy in memory, for a run that changes nothing (SYN-5)."""
+        target = sa.create_engine("sqlite://", poolclass=sa.StaticPool)
+        source, copy = self._engine.raw_connection(), target.raw_connection()
+        try:
+            driver: sqlite3.Connection = source.driver_connection  # type: ignore[assignment]
+            driver.backup(copy.driver_connection)  # type: ignore[arg-type]
+        finally:
+            source.close()
+            copy.close()
+        return State(self.path, engine=target)
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """One step. Left by an exception, nothing of it has happened."""
+        with db.transaction(self._engine, write=True) as connection:
+            self._connection = connection
+            try:
+                yield
+            finally:
+                self._connection = None
+
+    @contextmanager
+    def _reading(self) -> Iterator[sa.Connection]:
+        if self._connection is not None:
+            yield self._connection
+            return
+        with db.transaction(self._engine, write=False) as connection:
+            yield connection
+
+    def _write(self, statement: sa.Executable, rows: Sequence[dict[str, Any]] | dict[str, Any] | None = None) -> int:
+        assert self._connection is not None, "writes belong into a transaction"
+        return int(self._connection.execute(statement, rows).rowcount)
+
+    def _rows(self, statement: sa.Select[Any]) -> Sequence[sa.Row[Any]]:
+        with self._reading() as connection:
+            return connection.execute(statement).all()
+
+    # --- proxies ---------------------------------------------------------------------------------------------------
+
+    def proxies(self, ids: Iterable[str]) -> dict[str, Proxy]:
+        return {p.id: p for p in self._load(t.proxy.c.id, ids)}
+
+    def by_activity(self, ids: Iterable[str]) -> dict[str, Proxy]:
+        return {p.activity_id: p for p in self._load(t.proxy.c.activity_id, ids)}
+
+    def dirty(self, after: str, limit: int, pims: Sequence[str] | None = None) -> list[Proxy]:
+        """Proxies to be decided, in the order of their ids. `pims`: only those without an item or with one there."""
+        where = [t.proxy.c.dirty == 1, t.proxy.c.id > after]
+        if pims is not None:
+            where.append(sa.or_(t.item.c.pim.is_(None), t.item.c.pim.in_(pims)))
+        return self._select(sa.and_(*where), limit)
+
+    def held(self) -> list[Proxy]:
+        return self._select(t.proxy.c.held > 0, None)
+
+    def owned_by(self, employee: str) -> list[Proxy]:
+        return self._select(t.proxy.c.owner == employee, None)
+
+    def find(self, key: str) -> list[Proxy]:
+        """Proxies people would call by this: item UID, integration id, activity id, proxy id or href."""
+        by_item = sa.select(t.item.c.proxy_id).where(sa.or_(t.item.c.uid == key, t.item.c.href == key))
+        return self._select(
+            sa.or_(t.proxy.c.id == key, t.proxy.c.activity_id == key, t.proxy.c.id.in_(by_item)), None
+        )
+
+    def versions(self, activity_ids: Iterable[str]) -> dict[str, tuple[int, str]]:
+        """Activity id → (version last seen, what is known of it)."""
+        found: dict[str, tuple[int, str]] = {}
+        for some in _chunks(activity_ids):
+            c = t.proxy.c
+            statement = sa.select(c.activity_id, c.version, c.there).where(c.activity_id.in_(some))
+            found |= {row.activity_id: (row.version, row.there) for row in self._rows(statement)}
+        return found
+
+    def _load(self, column: sa.ColumnElement[Any], ids: Iterable[str]) -> Iterator[Proxy]:
+        for some in _chunks(ids):
+            yield from self._select(column.in_(some), None)
+
+    def _select(self, where: sa.ColumnElement[bool], limit: int | None) -> list[Proxy]:
+        statement = (
+            sa.select(t.proxy, t.item)
+            .select_from(t.proxy.outerjoin(t.item, t.item.c.proxy_id == t.proxy.c.id))
+            .where(where)
+            .order_by(t.proxy.c.id)
+            .limit(limit)
+        )
+        return [_proxy(row) for row in self._rows(statement)]
+
+    def save(self, proxies: Sequence[Proxy], *, dirty: bool, keys: dict[str, tuple[str, ...]] | None = None) -> None:
+        """Insert or replace proxies with their items. `keys`: by proxy id, the texts under which one waits for its
+        partner; a proxy that has both sides, or is not in `keys`, waits for nobody."""
+        if not proxies:
+            return
+        self._write(sa.insert(t.proxy).prefix_with("OR REPLACE"), [_row(p, dirty) for p in proxies])
+        self._save_items(proxies)
+        for some in _chunks(p.id for p in proxies):
+            self._write(sa.delete(t.waiting).where(t.waiting.c.proxy_id.in_(some)))
+        rows = [
+            {"key": key, "proxy_id": p.id, "has": "activity" if p.item is None else "item"}
+            for p in proxies
+            for key in dict.fromkeys((keys or {}).get(p.id, ()))
+        ]
+        if rows:
+            self._write(sa.insert(t.waiting), rows)
+
+    def _save_items(self, proxies: Sequence[Proxy]) -> None:
+        for some in _chunks(p.id for p in proxies):
+            self._write(sa.delete(t.item).where(t.item.c.proxy_id.in_(some)))
+        rows = [
+            {
+                "pim": p.item.pim,
+                "href": p.item.href,
+                "proxy_id": p.id,
+                "etag": p.item.etag,
+                "uid": p.item.uid,
+                "made": int(p.item.made),
+                "gone": int(p.item.gone),
+                "text": p.item.text,
+            }
+            for p in proxies
+            if p.item is not None
+        ]
+        if rows:
+            self._write(sa.insert(t.item).prefix_with("OR REPLACE"), rows)
+
+    def mark(self, ids: Iterable[str], *, dirty: bool) -> None:
+        for some in _chunks(ids):
+            self._write(sa.update(t.proxy).where(t.proxy.c.id.in_(some)).values(dirty=int(dirty)))
+
+    def forget(self, ids: Iterable[str]) -> None:
+        for some in _chunks(ids):
+            for table, column in (
+                (t.proxy, t.proxy.c.id),
+                (t.item, t.item.c.proxy_id),
+                (t.waiting, t.waiting.c.proxy_id),
+                (t.accepted, t.accepted.c.proxy_id),
+            ):
+                self._write(sa.delete(table).where(column.in_(some)))
+
+    def waiting(self, keys: Iterable[str], has: str) -> list[tuple[str, str]]:
+        """(key text, proxy id) of proxies that have an `item` or an `activity` and wait for the other."""
+        found: list[tuple[str, str]] = []
+        for some in _chunks(keys):
+            c = t.waiting.c
+            statement = sa.select(c.key, c.proxy_id).where(c.key.in_(some), c.has == has)
+            found += [(row.key, row.proxy_id) for row in self._rows(statement)]
+        return found
+
+    # --- items -----------------------------------------------------------------------------------------------------
+
+    def etags(self, pim: str) -> dict[str, str]:
+        """href → etag of everything known in a collection and not gone."""
+        c = t.item.c
+        statement = sa.select(c.href, c.etag).where(c.pim == pim, c.gone == 0)
+        return {row.href: row.etag for row in self._rows(statement)}
+
+    def known(self, pim: str, hrefs: Iterable[str]) -> dict[str, KnownItem]:
+        found: dict[str, KnownItem] = {}
+        for some in _chunks(hrefs):
+            found |= {k.href: k for k in self._known(sa.and_(t.item.c.pim == pim, t.item.c.href.in_(some)))}
+        return found
+
+    def with_uid(self, uids: Iterable[str]) -> list[tuple[str, KnownItem]]:
+        """(collection, item) of all items with one of the UIDs."""
+        found: list[tuple[str, KnownItem]] = []
+        for some in _chunks(uids):
+            c = t.item.c
+            statement = sa.select(c.pim, c.href, c.etag, c.uid, c.proxy_id, c.gone).where(c.uid.in_(some))
+            found += [(row.pim, _known(row)) for row in self._rows(statement)]
+        return found
+
+    def _known(self, where: sa.ColumnElement[bool]) -> list[KnownItem]:
+        c = t.item.c
+        statement = sa.select(c.href, c.etag, c.uid, c.proxy_id, c.gone).where(where)
+        return [_known(row) for row in self._rows(statement)]
+
+    def remember_unshareable(self, pim: str, href: str, etag: str) -> None:
+        row = {"pim": pim, "href": href, "etag": etag, "uid": "", "made": 0, "gone": 0, "text": ""}
+        self._write(sa.insert(t.item).prefix_with("OR REPLACE"), row)
+
+    def touch(self, pim: str, etags: dict[str, str]) -> None:
+        """Note new etags of items whose content is as known."""
+        for href, etag in etags.items():
+            self._write(sa.update(t.item).where(t.item.c.pim == pim, t.item.c.href == href).values(etag=etag))
+
+    def drop_items(self, pim: str, hrefs: Iterable[str]) -> None:
+        """Forget items no proxy belongs to."""
+        for some in _chunks(hrefs):
+            self._write(sa.delete(t.item).where(t.item.c.pim == pim, t.item.c.href.in_(some)))
+
+    # --- tokens and facts ------------------------------------------------------------------------------------------
+
+    def token(self, side: str) -> str | None:
+        rows = self._rows(sa.select(t.token.c.value).where(t.token.c.side == side))
+        return rows[0].value if rows else None
+
+    def set_token(self, side: str, value: str | None) -> None:
+        if value is None:
+            self._write(sa.delete(t.token).where(t.token.c.side == side))
+        else:
+            self._write(sa.insert(t.token).prefix_with("OR REPLACE"), {"side": side, "value": value})
+
+    def fact(self, name: str) -> Any:
+        rows = self._rows(sa.select(t.fact.c.value).where(t.fact.c.name == name))
+        return json.loads(rows[0].value) if rows else None
+
+    def set_fact(self, name: str, value: Any) -> None:
+        text = json.dumps(value, ensure_ascii=False)
+        self._write(sa.insert(t.fact).prefix_with("OR REPLACE"), {"name": name, "value": text})
+
+    # --- intents: recorded before a write, removed with its result -------------------------------------------------
+
+    def intents(self, side: str) -> list[tuple[str, str, Any]]:
+        """(intent id, proxy id, document), oldest first."""
+        c = t.intent.c
+        statement = sa.select(c.id, c.proxy_id, c.doc).where(c.side == side).order_by(sa.literal_column("rowid"))
+        return [(row.id, row.proxy_id, json.loads(row.doc)) for row in self._rows(statement)]
+
+    def intend(self, side: str, intents: Sequence[tuple[str, str, Any]]) -> None:
+        rows = [
+            {"id": i, "proxy_id": p, "side": side, "doc": json.dumps(d, ensure_ascii=False)} for i, p, d in intents
+        ]
+        if rows:
+            self._write(sa.insert(t.intent).prefix_with("OR REPLACE"), rows)
+
+    def done(self, ids: Iterable[str]) -> None:
+        for some in _chunks(ids):
+            self._write(sa.delete(t.intent).where(t.intent.c.id.in_(some)))
+
+    # --- problems, history, reports --------------------------------------------------------------------------------
+
+    def problems(self, scope: str | None = None) -> list[tuple[str, str, Problem]]:
+        """(scope, subject, problem), of one scope or all."""
+        c = t.problem.c
+        statement = sa.select(t.problem).order_by(c.scope, c.subject)
+        if scope is not None:
+            statement = statement.where(c.scope == scope)
+        return [(r.scope, r.subject, Problem(r.what, r.place, r.fix)) for r in self._rows(statement)]
+
+    def set_problem(self, scope: str, subject: str, problem: Problem, at: datetime) -> None:
+        row = {
+            "scope": scope,
+            "subject": subject,
+            "what": problem.what,
+            "place": problem.where,
+            "fix": problem.fix,
+            "since": iso(at),
+        }
+        self._write(sa.insert(t.problem).prefix_with("OR REPLACE"), row)
+
+    def solve(self, scope: str, subjects: Iterable[str]) -> None:
+        for some in _chunks(subjects):
+            self._write(sa.delete(t.problem).where(t.problem.c.scope == scope, t.problem.c.subject.in_(some)))
+
+    def keep_history(self, run_id: str, at: datetime, rows: Sequence[tuple[Proxy, str, str, Any]]) -> None:
+        """(proxy, side, because, what was overwritten there) — values by field, or an item's whole text."""
+        found = [
+            {
+                "run_id": run_id,
+                "at": iso(at),
+                "proxy_id": p.id,
+                "key": p.key,
+                "side": side,
+                "because": because,
+                "old": json.dumps(old, ensure_ascii=False),
+            }
+            for p, side, because, old in rows
+        ]
+        if found:
+            self._write(sa.insert(t.history), found)
+
+    def history(self, key: str) -> list[dict[str, Any]]:
+        c = t.history.c
+        statement = sa.select(c.at, c.side, c.because, c.old).where(c.key == key).order_by(c.id)
+        return [dict(row._mapping) | {"old": json.loads(row.old)} for row in self._rows(statement)]
+
+    def start_run(self, run_id: str, at: datetime) -> None:
+        self._write(sa.insert(t.run), {"id": run_id, "started": iso(at), "state": "running"})
+
+    def finish_run(self, run_id: str, at: datetime, state: str, report: Any) -> None:
+        values = {"finished": iso(at), "state": state, "report": json.dumps(report, ensure_ascii=False)}
+        self._write(sa.update(t.run).where(t.run.c.id == run_id).values(values))
+
+    def runs(self, limit: int) -> list[dict[str, Any]]:
+        """Newest first: id, started, finished, state, report."""
+        rows = self._rows(sa.select(t.run).order_by(t.run.c.started.desc(), sa.literal_column("rowid").desc()).limit(limit))
+        return [dict(r._mapping) | {"report": json.loads(r.report) if r.report else None} for r in rows]
+
+    # --- brakes and counts -----------------------------------------------------------------------------------------
+
+    def accept(self, proxy_ids: Iterable[str]) -> None:
+        rows = [{"proxy_id": i} for i in proxy_ids]
+        if rows:
+            self._write(sa.insert(t.accepted).prefix_with("OR REPLACE"), rows)
+
+    def doomed(self) -> list[tuple[str, str]]:
+        """(proxy id, side) of every deletion to be passed on and not yet confirmed by a person."""
+        return [(row.id, row.side) for row in self._rows(_DOOMED)]
+
+    def deletions(self) -> list[Deletions]:
+        """Per side and kind, for the brake."""
+        doomed = _DOOMED.subquery()
+        counts = self._rows(
+            sa.select(doomed.c.side, doomed.c.kind, sa.func.count().label("n")).group_by(doomed.c.side, doomed.c.kind)
+        )
+        if not counts:
+            return []
+        linked = {
+            row.kind: row.n
+            for row in self._rows(
+                sa.select(t.proxy.c.kind, sa.func.count().label("n"))
+                .select_from(t.proxy.join(t.item, t.item.c.proxy_id == t.proxy.c.id))
+                .where(t.proxy.c.share == Share.SHARED, t.proxy.c.there != There.ABSENT)
+                .group_by(t.proxy.c.kind)
+            )
+        }
+        return [Deletions(_SIDES[r.side], r.kind or "", r.n, linked.get(r.kind, r.n)) for r in counts]
+
+    def collections(self, pims: Iterable[str]) -> list[Collection]:
+        """Per collection with confirmed deletions, for the brake."""
+        doomed = _DOOMED.subquery()
+        found = []
+        for pim in pims:
+            shared = sa.and_(t.item.c.pim == pim, t.proxy.c.share == Share.SHARED, t.proxy.c.there == There.LIVE)
+            joined = sa.select(sa.func.count()).select_from(t.item.join(t.proxy, t.item.c.proxy_id == t.proxy.c.id))
+            gone = self._count(joined.where(shared, t.proxy.c.id.in_(sa.select(doomed.c.id))))
+            if not gone:
+                continue
+            present = self._count(
+                sa.select(sa.func.count()).select_from(t.item).where(t.item.c.pim == pim, t.item.c.gone == 0)
+            )
+            found.append(Collection(pim, gone, self._count(joined.where(shared)), present))
+        return found
+
+    def counts(self) -> dict[str, int]:
+        """linked: shared items with their activity. held: records that wait for a person. waiting: activities
+        without an item. unshared and unshareable items. failed: open problems."""
+        linked = sa.select(sa.func.count()).select_from(t.item.join(t.proxy, t.item.c.proxy_id == t.proxy.c.id))
+        return {
+            "linked": self._count(linked.where(t.proxy.c.share == Share.SHARED, t.proxy.c.there == There.LIVE)),
+            "held": self._count(sa.select(sa.func.count()).select_from(t.proxy).where(t.proxy.c.held > 0)),
+            "failed": self._count(sa.select(sa.func.count()).select_from(t.problem)),
+            "unshared": self._count(linked.where(t.proxy.c.share != Share.SHARED)),
+            "not_shareable": self._count(
+                sa.select(sa.func.count()).select_from(t.item).where(t.item.c.proxy_id.is_(None))
+            ),
+        }
+
+    def _count(self, statement: sa.Select[Any]) -> int:
+        return int(self._rows(statement)[0][0])
+
+
+_SIDES = {"server": "on the server", "pim": "in the PIM"}
+_DOOMED = (
+    sa.select(
+        t.proxy.c.id,
+        t.proxy.c.kind,
+        sa.case((t.item.c.gone == 1, "server"), else_="pim").label("side"),
+    )
+    .select_from(t.proxy.join(t.item, t.item.c.proxy_id == t.proxy.c.id))
+    .where(
+        t.proxy.c.dirty == 1,
+        t.proxy.c.share == Share.SHARED,
+        t.proxy.c.id.not_in(sa.select(t.accepted.c.proxy_id)),
+        sa.or_(
+            sa.and_(t.item.c.gone == 1, t.proxy.c.there == There.LIVE),
+            sa.and_(t.item.c.gone == 0, t.item.c.made == 1, t.proxy.c.there == There.DELETED),
+        ),
+    )
+)
+
+
+def _chunks(ids: Iterable[str]) -> Iterator[list[str]]:
+    everything = list(ids)
+    for start in range(0, len(everything), MANY):
+        yield everything[start : start + MANY]
+
+
+def _known(row: sa.Row[Any]) -> KnownItem:
+    return KnownItem(row.href, row.etag, row.uid, row.proxy_id, bool(row.gone))
+
+
+def _row(proxy: Proxy, dirty: bool) -> dict[str, Any]:
+    return {
+        "id": proxy.id,
+        "kind": proxy.kind.value if isinstance(proxy.kind, Kind) else None,
+        "share": proxy.share.value,
+        "there": proxy.there.value,
+        "activity_id": proxy.activity_id,
+        "version": proxy.server.version if proxy.server else 0,
+        "dirty": int(dirty),
+        "held": len(proxy.held),
+        "owner": proxy.values.get("owner"),
+        "doc": codec.dump(proxy),
+    }
+
+
+def _proxy(row: sa.Row[Any]) -> Proxy:
+    item = None
+    if row.pim is not None:
+        item = ItemState(row.pim, row.href, row.etag, row.text, row.uid, bool(row.made), bool(row.gone))
+    return codec.load(row.id, row.kind, row.share, row.there, row.doc, item)
