@@ -1,1 +1,3 @@
-"""Connectors: one folder per kind of PIM or server; I/O without cleverness. Only `syncengine.bootstrap` imports them."""
+"""Connectors: one folder for each kind of PIM or server, I/O without cleverness.
+
+Only `syncengine.bootstrap` imports them."""

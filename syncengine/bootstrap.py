@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 import uuid
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from syncengine.config import Config, PimConfig, mapping_folder
 from syncengine.errors import ConfigError
+from syncengine.model.directory import Directory
 from syncengine.model.mapping import Mapping, ServerNames
+from syncengine.model.scenario import Verdict
 from syncengine.ports import ActivityServer, ActivityStore, ClientState, Pim
 from syncengine.times import Clock, system_clock
 
@@ -153,3 +157,45 @@ def open_work(
         chosen=chosen,
     )
 
+
+
+class _Stage:
+    """The parts of a scenario: PIMs in memory, one embedded server and one state per user, in a folder that goes."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.store = open_store(f"sqlite:///{folder}/activities.db")
+
+    def mapping(self, name: str) -> Mapping:
+        return read_mapping(mapping_folder() / f"{name}.xml")
+
+    def pim(self, user: str) -> Pim:
+        from connectors.memory.pim import MemoryPim
+
+        return MemoryPim()
+
+    def state(self, user: str) -> ClientState:
+        from syncengine.store.state import State
+
+        return State(str(self.folder / f"{user}.db"))
+
+    def put_directory(self, directory: Directory) -> None:
+        with self.store.transaction(write=True):
+            self.store.put_directory(directory)
+
+    def server(self, user: str, generic_owner: str) -> ActivityServer:
+        return embedded(self.store, user, generic_owner)
+
+
+def play_scenario(file: Path) -> Verdict:
+    """Play one scenario file. Raises ConfigError when it is not one."""
+    from syncengine.core.scenario import parse_scenario
+    from syncengine.services.scenario import play
+
+    scenario = parse_scenario(file.read_text(encoding="utf-8"), str(file))
+    with TemporaryDirectory(prefix="syncengine-") as folder:
+        stage = _Stage(Path(folder))
+        try:
+            return play(scenario, stage, (f"{n:08d}" for n in itertools.count(1)))
+        finally:
+            stage.store.close()

@@ -156,7 +156,9 @@ class _Reader:
             )
         if self.faults:
             return None
-        return Config(self.path, self._user(user), self._file(state.get("path", "state.db")), self._server(server), found)
+        return Config(
+            self.path, self._user(user), self._file(state.get("path", "state.db")), self._server(server), found
+        )
 
     def _section(self, raw: Mapping[str, Any], name: str) -> dict[str, Any]:
         values = raw.get(name, {})
@@ -214,7 +216,9 @@ class _Reader:
         zone = find_zone(values["timezone"]) if "timezone" in values else local_zone()
         if zone is None:
             raise ConfigError(
-                f"user.timezone: {values['timezone']!r} is no time zone.", where=str(self.path), fix="Write a name like Europe/Berlin."
+                f"user.timezone: {values['timezone']!r} is no time zone.",
+                where=str(self.path),
+                fix="Write a name like Europe/Berlin.",
             )
         return UserConfig(employee, addresses, zone)
 

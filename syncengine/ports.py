@@ -24,8 +24,9 @@ from syncengine.model.values import Json, Values
 class Pim(Protocol):
     """One collection of calendar object resources."""
 
-    kinds: frozenset[Kind]
-    """What the collection accepts."""
+    @property
+    def kinds(self) -> frozenset[Kind]:
+        """What the collection accepts."""
 
     def changes(self, token: str | None) -> PimChanges:
         """What changed since `token`; everything when it is None, unknown or not supported.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, tzinfo
 from typing import Any
@@ -174,7 +175,10 @@ def status_json(
 
 def status_text(shown: Mapping[str, Any]) -> str:
     lines = [f"Last success: {shown['last_success'] or 'never'}"]
-    lines += [f"  {r['started']}  {r['state']:<8} {r['writes']} writes  {r['run']}  {r['reason']}" for r in shown["runs"]]
+    lines += [
+        f"  {r['started']}  {r['state']:<8} {r['writes']} writes  {r['run']}  {r['reason']}".rstrip()
+        for r in shown["runs"]
+    ]
     lines.append(f"{shown['linked']} linked, {shown['held']} waiting for you, {shown['failed']} with problems")
     for problem in shown["problems"][:SHOWN]:
         lines += [f"  {problem['where']}: {problem['what']}", f"    {problem['fix']}"]
@@ -186,7 +190,10 @@ def explain_json(
 ) -> dict[str, Any]:
     """All that is known about one item or activity, the reasons of what was done to it included."""
     done = [
-        {"at": r["started"], **a} for r in reversed(runs) for a in (r["report"] or {}).get("actions", []) if a["key"] == proxy.key
+        {"at": r["started"], **a}
+        for r in reversed(runs)
+        for a in (r["report"] or {}).get("actions", [])
+        if a["key"] == proxy.key
     ]
     return {
         "key": proxy.key,
@@ -223,3 +230,8 @@ def explain_text(shown: Mapping[str, Any]) -> str:
     lines += [f"  {a['at']}  {a['side']} {a['verb']}: {a['because']}" for a in shown["done"]]
     lines += [f"  {h['at']}  overwritten in the {h['side']}: {h['old']}" for h in shown["overwritten"]]
     return "\n".join(lines)
+
+
+def to_text(value: Any) -> str:
+    """Any plain value as JSON text."""
+    return json.dumps(value, ensure_ascii=False, default=str)

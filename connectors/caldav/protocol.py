@@ -134,7 +134,8 @@ def preconditions(tree: _Element | None) -> frozenset[str]:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One answer to sync-collection. `more`: the server cut it short (RFC 6578 3.6); ask on with `token`."""
+    """One answer to sync-collection. An item without an etag is listed all the same, with an empty one: left out, it
+    would look deleted. `more`: the server cut it short (RFC 6578 3.6); ask on with `token`."""
 
     etags: Mapping[str, str]
     removed: frozenset[str]
@@ -150,7 +151,7 @@ def page(tree: _Element, base: str) -> Page:
             more = more or answer.status == 507
         elif answer.status in {404, 410}:
             removed.add(name)
-        elif f"{DAV}getetag" in answer.props:
+        else:
             etags[name] = answer.etag
     return Page(etags, frozenset(removed), token(tree), more)
 
@@ -160,9 +161,7 @@ def listing(tree: _Element, base: str) -> dict[str, str]:
     return {
         name: answer.etag
         for answer in answers(tree)
-        if (name := member(base, answer.href)) is not None
-        and f"{DAV}collection" not in answer.types
-        and f"{DAV}getetag" in answer.props
+        if (name := member(base, answer.href)) is not None and f"{DAV}collection" not in answer.types
     }
 
 

@@ -118,30 +118,36 @@ class Wire:
         self, ask: Ask, method: str, href: str, body: str, headers: Mapping[str, str] | None
     ) -> tuple[Reply, float | None]:
         """The reply, and for how many seconds the server wants to be left alone."""
-        client = self._open()
         from caldav.lib import error  # noqa: PLC0415 - slow to import
-        from caldav.lib.http_sync import requests  # noqa: PLC0415
-        from caldav.lib.python_utilities import WireBytes  # noqa: PLC0415
-        from lxml.etree import LxmlError  # noqa: PLC0415
 
         try:
-            wire_body = WireBytes(body.encode("utf-8")) if body else ""  # a WireBytes keeps the line ends it has
-            response = client.request(self.url + href, method, wire_body, headers)
+            response = self._exchange(method, self.url + href, body, headers)
         except error.RateLimitError as busy:
             return Reply(Meaning.BUSY, busy.status or 503, frozenset()), busy.retry_after_seconds
         except error.AuthorizationError as refused:
             status = refused.status or 403
             names = frozenset(name.rpartition("}")[2] for name in refused.preconditions)
             return Reply(quirks.meaning(ask, status, names), status, names), None
+        names = protocol.preconditions(response.tree)
+        meaning = quirks.meaning(ask, response.status, names)
+        if response.status == 207 and response.tree is None:
+            self._garbled()
+        return Reply(meaning, response.status, names, response.tree, response.headers, response), None
+
+    def _exchange(self, method: str, url: str, body: str, headers: Mapping[str, str] | None) -> Any:
+        """The library's response. Raises its errors for 401, 403, 429 and 503, and ours for a broken exchange."""
+        client = self._open()
+        from caldav.lib.http_sync import requests  # noqa: PLC0415 - slow to import
+        from caldav.lib.python_utilities import WireBytes  # noqa: PLC0415
+        from lxml.etree import LxmlError  # noqa: PLC0415
+
+        try:
+            # a WireBytes keeps the line ends it has; anything else goes out with CRLF
+            return client.request(url, method, WireBytes(body.encode("utf-8")) if body else "", headers)
         except LxmlError:
             self._garbled()
         except requests.exceptions.RequestException as failure:
             raise _in_words(failure, requests.exceptions, self.url) from None
-        names = protocol.preconditions(response.tree)
-        meaning = quirks.meaning(ask, response.status, names)
-        if meaning is Meaning.OK and response.status == 207 and response.tree is None:
-            self._garbled()
-        return Reply(meaning, response.status, names, response.tree, response.headers, response), None
 
     def _garbled(self) -> NoReturn:
         raise Garbled(

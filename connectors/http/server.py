@@ -51,8 +51,8 @@ class HttpActivityServer:
         self._where, self._names, self._sleep = url, names, sleep
         if not url.startswith(("http://", "https://")):
             raise ConfigError("This is not the address of an activity server.", where=url, fix="begin it with https://")
-        if not (token.isascii() and token.isprintable()):
-            raise ConfigError("The token holds characters no token has.", where=url, fix="copy it once more")
+        if not token.strip() or not (token.isascii() and token.strip().isprintable()):
+            raise ConfigError("This is not a token.", where=url, fix="copy the one the server has issued once more")
         try:
             self._client = httpx2.Client(
                 base_url=url.rstrip("/"),

@@ -54,7 +54,9 @@ def activity() -> None:
 
 @activity.command("add")
 @config_option
-@click.option("--json", "source", type=click.File("r", encoding="utf-8"), required=True, help="The fields; - reads standard input.")
+@click.option(
+    "--json", "source", type=click.File("r", encoding="utf-8"), required=True, help="The fields; - is standard input."
+)
 @command
 def add(config_path: Path | None, source: Any) -> int:
     """Add activities: a JSON object of fields, or a list of them. Prints their ids."""
@@ -147,7 +149,8 @@ def import_directory(file: Path, config_path: Path | None) -> int:
             changed = store.put_directory(found)
     finally:
         store.close()
-    counts = f"{len(found.employees)} employees, {len(found.contacts)} contacts, {len(found.accounts)} accounts, {len(found.opportunities)} opportunities"
+    kinds = ("employees", "contacts", "accounts", "opportunities")
+    counts = ", ".join(f"{len(getattr(found, kind))} {kind}" for kind in kinds)
     click.echo(f"{counts}: {'imported' if changed else 'all known already, nothing changed'}")
     return 0
 
@@ -191,7 +194,9 @@ def serve(config_path: Path | None, host: str, port: int, mapping_name: str | No
 
     config = read_config(config_path)
     if bootstrap.is_remote(config):
-        raise ConfigError("Only a database can be served.", where="server.url", fix="Set it to sqlite:///… or postgresql://….")
+        raise ConfigError(
+            "Only a database can be served.", where="server.url", fix="Set it to sqlite:///… or postgresql://…."
+        )
     names = bootstrap.load_mapping(mapping_name, config).names if mapping_name else ServerNames()
     store = bootstrap.open_store(config.server.url)
 
@@ -205,5 +210,3 @@ def serve(config_path: Path | None, host: str, port: int, mapping_name: str | No
     finally:
         store.close()
     return 0
-
-

@@ -160,5 +160,3 @@ def _share(uid: str, config_path: Path | None, *, shared: bool) -> int:
     word = "shared" if shared else "not shared any more"
     print_table(["item", "subject", ""], [(p.key, p.values.get("description"), word) for p in proxies])
     return 0
-
-

@@ -165,7 +165,7 @@ def updated(activity: Activity, changes: Values, caller: Caller) -> Values:
     """What the activity holds after an update."""
     new = normal(changes)
     check_relations(_added(activity, new), caller.directory)
-    _check_owner(new, caller)
+    _check_owner(activity, new, caller)
     values = with_times({**activity.values, **new}, new.keys())
     values["employees"], values["contacts"] = _people(activity, new, caller.directory)
     if "owner" in new or "employees" in new or "participants" in new:
@@ -180,8 +180,12 @@ def _added(activity: Activity, new: Values) -> Values:
     return {**many, **one}
 
 
-def _check_owner(new: Values, caller: Caller) -> None:
-    if "owner" in new and caller.directory.employee_by_id(str(new["owner"] or "")) is None:
+def _check_owner(activity: Activity, new: Values, caller: Caller) -> None:
+    if "owner" not in new or new["owner"] == activity["owner"]:
+        return
+    if activity["owner"] not in (caller.id, caller.generic_owner):  # or anybody could take it, and then delete it
+        raise ItemError("Only the owner may give an activity to somebody else.", fix="ask the owner")
+    if caller.directory.employee_by_id(str(new["owner"] or "")) is None:
         raise ItemError(
             f"The directory knows no employee {new['owner']!r} to own this.", fix="use an employee's id, or import it"
         )

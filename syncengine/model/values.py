@@ -6,7 +6,7 @@ Instants are always in UTC here; the zone a user thinks in is a field of its own
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from enum import StrEnum
 
@@ -62,7 +62,9 @@ def _flag(raw: object) -> bool:
 
 
 def _many(raw: object) -> list[str]:
-    return [p.strip() for p in raw.replace(",", ";").split(";") if p.strip()] if isinstance(raw, str) else list(raw)  # type: ignore[call-overload,no-any-return]
+    if isinstance(raw, str):
+        return [p.strip() for p in raw.replace(",", ";").split(";") if p.strip()]
+    return list(raw)  # type: ignore[call-overload,no-any-return]
 
 
 def _text(raw: object) -> str:
@@ -86,7 +88,7 @@ def _moments(raw: object) -> tuple[Moment, ...]:
     return tuple(sorted((parse_moment(m) for m in _many(raw)), key=iso))
 
 
-_PARSERS = {
+_PARSERS: dict[FieldType, Callable[[object], Value]] = {
     FieldType.TEXT: _text,
     FieldType.INTEGER: lambda raw: int(str(raw)),
     FieldType.FLAG: _flag,

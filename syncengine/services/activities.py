@@ -81,9 +81,7 @@ class Activities:
 
     def _caller(self) -> rules.Caller:
         directory = self._store.directory()
-        generic_owner = _known(directory, self._generic_owner)
-        if generic_owner is None:
-            raise _no_generic_owner(self._generic_owner)
+        generic_owner = _generic_owner(directory, self._generic_owner)
         user = _known(directory, self._user)
         if user is None:
             raise ConfigError(
@@ -252,13 +250,21 @@ def _known(directory: Directory, who: str) -> Employee | None:
     return directory.employee_by_id(who) or (directory.employee(who) if who else None)
 
 
-def _no_generic_owner(configured: str) -> ConfigError:
+def check_generic_owner(store: ActivityStore, configured: str) -> None:
+    """What a server asks before it starts: raises ConfigError where nobody known is the generic owner (OWN-2)."""
+    with store.transaction(write=False):
+        _generic_owner(store.directory(), configured)
+
+
+def _generic_owner(directory: Directory, configured: str) -> Employee:
+    if found := _known(directory, configured):
+        return found
     what = (
         f"The directory knows no employee {configured!r}, who is configured as the generic owner."
         if configured
         else "No generic owner is configured."
     )
-    return ConfigError(
+    raise ConfigError(
         what,
         fix="configure the address of an employee of the directory who owns what no known employee owns; "
         "it should not be a real person",

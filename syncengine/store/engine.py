@@ -130,9 +130,20 @@ def translated(engine: sa.Engine) -> Iterator[None]:
     try:
         yield
     except sa.exc.DBAPIError as e:
-        raise explain(e, where) from e
+        raise explain(_first(e), where) from e
     except sa.exc.TimeoutError as e:
         raise _later(StorageError("All connections to the database are in use.", where=where, fix="try again")) from e
+
+
+def _first(error: sa.exc.DBAPIError) -> sa.exc.DBAPIError:
+    """SQLite undoes the whole transaction when the disk is full; going back to a savepoint then fails as well, and
+    this second error hides the first."""
+    cause = error.__context__
+    while cause is not None and "no such savepoint" in str(error.orig):
+        if isinstance(cause, sa.exc.DBAPIError):
+            error = cause
+        cause = cause.__context__
+    return error
 
 
 def explain(error: sa.exc.DBAPIError, where: str) -> SyncEngineError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
+from functools import lru_cache
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
@@ -26,13 +27,18 @@ _TABLES: Mapping[type, sa.Table] = {
 
 def upsert(connection: sa.Connection, table: sa.Table, rows: Sequence[Mapping[str, object]]) -> None:
     """Insert the rows, or update those whose primary key is there. All rows have the same columns."""
-    if not rows:
-        return
-    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+    if rows:
+        statement = _upsert(table, tuple(rows[0]), connection.dialect.name)
+        connection.execute(statement, [dict(row) for row in rows])
+
+
+@lru_cache(maxsize=64)
+def _upsert(table: sa.Table, columns: tuple[str, ...], dialect: str) -> sa.Insert:
+    insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
     keys = [c.name for c in table.primary_key]
     statement = insert(table)
-    rest = {name: statement.excluded[name] for name in rows[0] if name not in keys}
-    connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=rest), [dict(row) for row in rows])
+    rest = {name: statement.excluded[name] for name in columns if name not in keys}
+    return statement.on_conflict_do_update(index_elements=keys, set_=rest)
 
 
 def read(connection: sa.Connection, version: int) -> Directory:

@@ -16,11 +16,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from syncengine.core.sync import codec
 from syncengine.core.sync.brakes import Collection, Deletions
 from syncengine.errors import Problem, StorageError
 from syncengine.model.pim import Kind
 from syncengine.model.proxy import ItemState, KnownItem, Proxy, Share, There
-from syncengine.core.sync import codec
 from syncengine.store import engine as db
 from syncengine.store import state_tables as t
 from syncengine.times import iso
@@ -123,9 +123,7 @@ class State:
     def find(self, key: str) -> list[Proxy]:
         """Proxies people would call by this: item UID, integration id, activity id, proxy id or href."""
         by_item = sa.select(t.item.c.proxy_id).where(sa.or_(t.item.c.uid == key, t.item.c.href == key))
-        return self._select(
-            sa.or_(t.proxy.c.id == key, t.proxy.c.activity_id == key, t.proxy.c.id.in_(by_item)), None
-        )
+        return self._select(sa.or_(t.proxy.c.id == key, t.proxy.c.activity_id == key, t.proxy.c.id.in_(by_item)), None)
 
     def versions(self, activity_ids: Iterable[str]) -> dict[str, tuple[int, str]]:
         """Activity id → (version last seen, what is known of it)."""
@@ -281,9 +279,7 @@ class State:
         return [(row.id, row.proxy_id, json.loads(row.doc)) for row in self._rows(statement)]
 
     def intend(self, side: str, intents: Sequence[tuple[str, str, Any]]) -> None:
-        rows = [
-            {"id": i, "proxy_id": p, "side": side, "doc": json.dumps(d, ensure_ascii=False)} for i, p, d in intents
-        ]
+        rows = [{"id": i, "proxy_id": p, "side": side, "doc": json.dumps(d, ensure_ascii=False)} for i, p, d in intents]
         if rows:
             self._write(sa.insert(t.intent).prefix_with("OR REPLACE"), rows)
 
@@ -347,7 +343,9 @@ class State:
 
     def runs(self, limit: int) -> list[dict[str, Any]]:
         """Newest first: id, started, finished, state, report."""
-        rows = self._rows(sa.select(t.run).order_by(t.run.c.started.desc(), sa.literal_column("rowid").desc()).limit(limit))
+        rows = self._rows(
+            sa.select(t.run).order_by(t.run.c.started.desc(), sa.literal_column("rowid").desc()).limit(limit)
+        )
         return [dict(r._mapping) | {"report": json.loads(r.report) if r.report else None} for r in rows]
 
     # --- brakes and counts -----------------------------------------------------------------------------------------

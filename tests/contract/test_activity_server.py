@@ -225,6 +225,14 @@ class TestUpdate:
         assert isinstance(outcome, Stored)
         assert (outcome.activity["owner"], outcome.activity["employees"]) == ("e-bob", ("e-bob",))
 
+    def test_a_guest_may_change_it_but_not_take_it(self, world: World) -> None:
+        activity = world.stored("ann", participants=("bob@example.com",))
+        taken = world.set("bob", activity, owner="e-bob")
+        assert isinstance(taken, Refused)
+        assert "Only the owner" in taken.what
+        changed = world.set("bob", activity, owner="e-ann", location="Room 2")
+        assert isinstance(changed, Stored)
+
     @pytest.mark.parametrize(
         ("values", "words"),
         [

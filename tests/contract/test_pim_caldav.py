@@ -185,6 +185,14 @@ class TestListing:
         stage.script = [refusal, about(), multistatus(found(f"{BASE}a.ics"), token="new")]
         assert stage.pim().changes("old") == PimChanges({"a.ics": '"1"'}, frozenset(), "new", complete=True)
 
+    def test_an_item_whose_etag_is_not_found_is_there_all_the_same(self, stage: Stage) -> None:
+        odd = found(f"{BASE}odd.ics").replace("200 OK", "404 Not Found")
+        changes = PimChanges({"a.ics": '"1"', "odd.ics": ""}, frozenset(), "2", complete=False)
+        stage.script = [multistatus(found(f"{BASE}a.ics"), odd, token="2")]
+        assert stage.pim().changes("1") == changes
+        stage.script = [about("<C:calendar-multiget/>"), multistatus(found(f"{BASE}a.ics"), odd)]
+        assert stage.pim().changes(None).etags == changes.etags
+
     def test_an_answer_cut_short_is_asked_on(self, stage: Stage) -> None:
         cut = status(BASE, "507 Insufficient Storage")
         stage.script = [

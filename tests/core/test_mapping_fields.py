@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from syncengine.core.mapping.apply import defaults, down, matches, moved_down, moved_up, same, untranslated, up
-from syncengine.model.mapping import Comparison, Condition, Filter
+from syncengine.model.mapping import Comparison, Condition, Direction, FieldMap, Filter, ValueMap, ValueRow
 from syncengine.model.pim import Kind
 from tests.core.mapping_world import BERLIN, EVENTS, TODOS, but, context, event, todo, type_map
 
@@ -204,6 +204,24 @@ def test_another_spelling_of_a_priority_is_no_change() -> None:
     assert moved_down({"priority": "3-Medium"}, {"priority": "2-High"}, todo(priority=7), TODOS, ME) == {"priority": 1}
 
 
+def test_what_the_item_shows_already_is_not_written_again() -> None:
+    waiting = todo(status="NEEDS-ACTION")
+    assert moved_down({"status": "In Progress"}, {"status": "Acknowledged"}, waiting, TODOS, ME) == {}
+
+
+def test_a_property_that_only_comes_down_is_written() -> None:
+    down_only = replace(EVENTS, fields=(FieldMap("account", "x-account", "text", Direction.DOWN),))
+    assert moved_down({}, {"account": "A1"}, MEETING, down_only, ME) == {"x-account": "A1"}
+    assert up(MEETING, down_only, ME).keys() == {"integration_id", "display_in"}
+
+
+def test_a_value_row_is_read_its_own_way_only() -> None:
+    rows = (ValueRow("1", "1-ASAP", Direction.DOWN), ValueRow("2", "2-High", Direction.UP), ValueRow("1", "2-High"))
+    me = replace(ME, value_maps={**ME.value_maps, "priority": ValueMap("priority", rows)})
+    assert up(todo(priority=1), TODOS, me)["priority"] == "2-High"
+    assert down({"priority": "2-High"}, TODOS, me)["priority"] == 1
+
+
 def test_completing_moves_everything_that_follows() -> None:
     done = todo(status="COMPLETED", completed=TEN_UTC)
     assert moved_up(todo(status="NEEDS-ACTION"), done, TODOS, ME, {}) == {
@@ -346,8 +364,7 @@ def test_a_series_moved_to_another_day_gets_a_rule_for_that_day() -> None:
         "dtstart": NINE + timedelta(days=1),
         "dtend": TEN + timedelta(days=1),
         "rrule": "FREQ=WEEKLY;UNTIL=20260323T225959Z",
-        "exdate": None,
-    }
+    }  # the old EXDATE meets no occurrence any more and stays
     respelled = but(SERIES, rrule="FREQ=WEEKLY;UNTIL=20260323T225959Z", exdate=None)
     same_rule = moved_down(up(respelled, EVENTS, ME), {**up(respelled, EVENTS, ME), **tuesday}, respelled, EVENTS, ME)
     assert set(same_rule) == {"dtstart", "dtend"}

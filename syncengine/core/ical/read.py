@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, tzinfo
+from typing import Any
 
 from icalendar.parser import Contentline, Parameters, unescape_char
 from icalendar.prop import vDDDTypes
@@ -58,7 +59,8 @@ def read(text: str, wanted: Collection[str] = ()) -> Item | NotShareable:
     components = [c for c in calendar.children if c.name in KINDS]
     if not components:
         others = sorted({c.name for c in calendar.children if c.name != "VTIMEZONE"})
-        return NotShareable(f"only calendar entries and to-dos are shared, not {', '.join(others) or 'empty calendars'}")
+        found = ", ".join(others) or "an empty calendar"
+        return NotShareable(f"only calendar entries and to-dos are shared, not {found}")
     master = master_of(text, components)
     zones = _zones(text, calendar)
     values = _values(text, master, STRUCTURE | frozenset(wanted), zones)
@@ -109,7 +111,8 @@ def _carried_zone(text: str, calendar: Component, tzid: str) -> tzinfo | None:
         for line in component.named("TZID"):
             if unfold(text, line).partition(":")[2].strip() == tzid:
                 try:
-                    zone = Timezone.from_ical(text[component.start : component.end] + "\r\n").to_tz()
+                    parsed: Any = Timezone.from_ical(text[component.start : component.end] + "\r\n")
+                    zone = parsed.to_tz()
                 except (ValueError, KeyError, IndexError, TypeError):
                     return None
                 return zone if isinstance(zone, tzinfo) else None
@@ -142,10 +145,11 @@ def parts(text: str, line: Line) -> tuple[str, Parameters, str]:
     if raw[len(line.name)] == ":":  # no parameters: most lines, and the library's way is ten times slower
         return line.name, _NO_PARAMETERS, raw[len(line.name) + 1 :]
     try:
-        name, params, value = Contentline(raw).parts()
+        name, params, value = Contentline(raw).parts()  # type: ignore[no-untyped-call]
     except ValueError as e:
         raise ItemError(
-            f"A property cannot be understood: {raw[:60]!r}.", fix="Correct it in the item; it is left alone until then."
+            f"A property cannot be understood: {raw[:60]!r}.",
+            fix="Correct it in the item; it is left alone until then.",
         ) from e
     return name, params, value
 
@@ -170,11 +174,11 @@ def _read_time(old: PimValue, raw: str, params: Parameters, zones: Zones) -> Pim
 
 
 def _read_times(old: PimValue, raw: str, params: Parameters, zones: Zones) -> PimValue:
-    found = list(old) if isinstance(old, tuple) else []
+    found: list[Any] = list(old) if isinstance(old, tuple) else []
     for part in raw.split(","):
         if part.strip():
-            found.append(read_time(part.partition("/")[0].strip(), params.get("TZID"), zones))  # type: ignore[arg-type]
-    return tuple(sorted(found, key=str))  # type: ignore[arg-type]
+            found.append(read_time(part.partition("/")[0].strip(), params.get("TZID"), zones))
+    return tuple(sorted(found, key=str))
 
 
 def _read_address(old: PimValue, raw: str, params: Parameters, zones: Zones) -> PimValue:
@@ -222,7 +226,7 @@ _READERS: dict[str, Callable[[PimValue, str, Parameters, Zones], PimValue]] = {
 def read_time(raw: str, tzid: str | None, zones: Zones) -> Moment:
     """RFC 5545 3.3.4 and 3.3.5. A TZID nobody knows makes the time floating only where it is a date;
     otherwise it raises ValueError, because guessing an instant would move a meeting."""
-    value = vDDDTypes.from_ical(raw)
+    value: object = vDDDTypes.from_ical(raw)  # type: ignore[no-untyped-call]
     if not isinstance(value, date):
         raise TypeError(raw)
     if not isinstance(value, datetime):
@@ -239,7 +243,7 @@ def read_time(raw: str, tzid: str | None, zones: Zones) -> Moment:
 
 def duration_of(raw: str) -> timedelta:
     """RFC 5545 3.3.6. Raises ValueError."""
-    value = vDDDTypes.from_ical(raw.strip())
+    value: object = vDDDTypes.from_ical(raw.strip())  # type: ignore[no-untyped-call]
     if not isinstance(value, timedelta):
         raise TypeError(raw)
     return value

@@ -76,7 +76,7 @@ def _settled(item: Item, changes: PimValues) -> list[tuple[str, PimValue]]:
     start = settled.get("dtstart", item.values.get("dtstart"))
     end = _sound_end(start, settled.pop("dtend", item.values.get("dtend")), item)
     if "duration" in item.values and isinstance(start, date) and isinstance(end, date):
-        settled["duration"] = vDuration(_between(start, end)).to_ical().decode()
+        settled["duration"] = str(vDuration(_between(start, end)).to_ical().decode())  # type: ignore[no-untyped-call]
     elif end is not None:
         settled["dtend"] = end
     return sorted(settled.items())
@@ -127,7 +127,7 @@ def _removal(text: str, line: Line) -> tuple[int, int, str]:
 
 def _fold(content: str, newline: str) -> str:
     """RFC 5545 3.1: at most 75 octets, never inside a character."""
-    folded = Contentline(content).to_ical().decode("utf-8")
+    folded: str = Contentline(content).to_ical().decode("utf-8")  # type: ignore[no-untyped-call]
     return folded if newline == "\r\n" else folded.replace("\r\n", newline)
 
 
@@ -198,4 +198,3 @@ def _vtimezone(zone: ZoneInfo, start: datetime) -> list[str]:
     component = Timezone.from_tzinfo(zone, first_date=start.date(), last_date=start.date() + timedelta(days=366 * 10))
     lines: list[str] = component.to_ical().decode("utf-8").replace("\r\n ", "").split("\r\n")
     return [line for line in lines if line]
-

@@ -129,9 +129,7 @@ def _image(row: FieldMap, values: Values, context: Context) -> PimValue | Silent
 
 def _shadowed(row: FieldMap, value: Value, item: PimValues, context: Context, shadow: Values) -> Value:
     kept = shadow.get(row.field)
-    if row.direction is not Direction.BOTH or (row.private is not None and is_private(item)):
-        return value
-    if same(row.field, kept, None) or same(row.field, kept, value):
+    if row.direction is not Direction.BOTH or same(row.field, kept, None) or same(row.field, kept, value):
         return value
     image = _image(row, shadow, context)
     if image is SILENT:
@@ -152,7 +150,7 @@ def _comparable(image: object) -> object:
     return image
 
 
-def _shows(  # noqa: PLR0917
+def _shows(
     item: Item, pim: str, result: dict[str, PimValue], new: Values, rows: tuple[FieldMap, ...], context: Context
 ) -> bool:
     """Whether the item has that value already, or would, with the other properties set, mean `new` without it."""

@@ -54,7 +54,7 @@ _FREQ_OF = {unit: freq for freq, unit in _FREQUENCIES.items()}
 _ALL_MONTHS, _ALL_MONTH_DAYS, _ALL_WEEKDAYS = frozenset(range(1, 13)), frozenset(range(1, 32)), frozenset(range(7))
 
 
-def to_pattern(  # noqa: PLR0917 - the parts of a series, in the order of RFC 5545
+def to_pattern(
     rrule: str,
     dtstart: Moment,
     exdates: tuple[Moment, ...],
@@ -148,7 +148,7 @@ def _period(rule: Rule, dtstart: Moment) -> Period | None:
 def _plain(rule: Rule) -> bool:
     special = rule.by_set_pos or rule.by_year_day or rule.by_week_no or any(ordinal for ordinal, _ in rule.by_day)
     monthly_in_week = rule.freq == "WEEKLY" and rule.by_month_day  # not allowed by RFC 5545 3.3.10
-    return not special and not monthly_in_week and all(day > 0 for day in rule.by_month_day)
+    return not special and not monthly_in_week
 
 
 def _at_start_time(rule: Rule, dtstart: Moment) -> bool:
@@ -195,8 +195,7 @@ def _until_day(until: Moment, dtstart: Moment) -> date:
     if not isinstance(until, datetime) or not isinstance(dtstart, datetime):
         return _day(until)
     local = until.astimezone(dtstart.tzinfo) if until.tzinfo and dtstart.tzinfo else until
-    early = local.time() < dtstart.time()
-    return local.date() - timedelta(days=1) if early and local.date() > dtstart.date() else local.date()
+    return local.date() - timedelta(days=1) if local.time() < dtstart.time() else local.date()
 
 
 def _occurs(first: date, day: date, period: Period) -> bool:

@@ -28,9 +28,7 @@ def adopt(
     identity: str, pim: str, resource: Resource, item: Item, type_map: TypeMap, share: Share, me: Context
 ) -> Proxy:
     """The proxy of an item seen for the first time. `identity` is a fresh id."""
-    state = ItemState(
-        pim, resource.href, resource.etag, resource.text, item.uid, made=item.uid.startswith(DERIVED)
-    )
+    state = ItemState(pim, resource.href, resource.etag, resource.text, item.uid, made=item.uid.startswith(DERIVED))
     values = {**defaults(type_map), **up(item, type_map, me)}
     return Proxy(identity, item.kind, values, share=share, item=state, hold=hold(item, type_map, me))
 
@@ -42,9 +40,7 @@ def hold(item: Item, type_map: TypeMap, me: Context) -> str:
 
 def meet(proxy: Proxy, pim: str, resource: Resource, item: Item) -> Proxy:
     """A proxy that waited without an item (CAL-6) and the item that has arrived for it."""
-    state = ItemState(
-        pim, resource.href, resource.etag, resource.text, item.uid, made=item.uid.startswith(DERIVED)
-    )
+    state = ItemState(pim, resource.href, resource.etag, resource.text, item.uid, made=item.uid.startswith(DERIVED))
     return replace(proxy, item=state, kind=item.kind, share=Share.SHARED)
 
 

@@ -7,8 +7,8 @@ import json
 from typing import Any
 
 from syncengine.model.activity import Activity, Origin, field_type
-from syncengine.model.proxy import Held, ItemState, Proxy, Share, There
 from syncengine.model.pim import Kind
+from syncengine.model.proxy import Held, ItemState, Proxy, Share, There
 from syncengine.model.values import Values, from_json, to_json
 
 _NOTHING = "\x00"  # a field the base does not have although the present value has it

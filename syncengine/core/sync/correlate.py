@@ -81,11 +81,11 @@ def link(proxy: Proxy, activity: Activity, item: Item | None, type_map: TypeMap,
     values: dict[str, object] = {**activity.values, **proxy.values}
     agreed: dict[str, object] = {}
     stored: dict[str, object] = {}
-    for name in values:
+    for name in proxy.values:  # what only the server has comes down by reconciling
         row = rows.get(name)
-        if name not in proxy.values:
-            continue  # the server's alone: comes down by reconciling
-        if _agree(name, proxy.values, activity.values, item, type_map, me, up_only=bool(row and row.direction is Direction.UP)):
+        if _agree(
+            name, proxy.values, activity.values, item, type_map, me, up_only=bool(row and row.direction is Direction.UP)
+        ):
             values[name] = activity.values.get(name)
             agreed[name], stored[name] = values[name], values[name]
         elif activity.provisional and name not in PEOPLE:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from syncengine.core.sync.roles import Part
 from syncengine.model.activity import SERVER_ONLY, field_type
@@ -91,5 +92,6 @@ def _both(
 
 def _united(base: Value, here: Value, there: Value) -> Value:
     """The server's set with what was added and removed here."""
-    old, mine, theirs = (set(v) if isinstance(v, tuple) else set() for v in (base, here, there))
-    return tuple(sorted((theirs | (mine - old)) - (old - mine), key=str))  # type: ignore[type-var]
+    sets: list[set[Any]] = [set(v) if isinstance(v, tuple) else set() for v in (base, here, there)]
+    old, mine, theirs = sets
+    return tuple(sorted((theirs | (mine - old)) - (old - mine), key=str))

@@ -131,9 +131,7 @@ def there(proxy: Proxy, merged: Merge | None) -> Change:
     return {There.ABSENT: Change.ABSENT, There.DELETED: Change.DELETED, There.LEFT: Change.LEFT}[proxy.there]
 
 
-def decide(
-    proxy: Proxy, rows: Rows, keys: tuple[NaturalKey, ...], me: Context, command_id: str
-) -> Decision:
+def decide(proxy: Proxy, rows: Rows, keys: tuple[NaturalKey, ...], me: Context, command_id: str) -> Decision:
     """The decision about one proxy; `command_id` is the id a command would carry."""
     part = part_in(proxy, me)
     merged = merge(proxy, rows, part) if proxy.server is not None else None

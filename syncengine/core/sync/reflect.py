@@ -67,8 +67,8 @@ def reflect(proxy: Proxy, mapping: Mapping, me: Context, pims: dict[str, str], s
         return Reflection(proxy)
     type_map = type_of(proxy, mapping)
     merged = merge(proxy, rows_of(type_map), part_in(proxy, me))
-    proxy = replace(proxy, held=merged.held or tuple(h for h in proxy.held if not h.field))
     shown_as = mapping.for_display(proxy.server["display_in"])
+    proxy = replace(proxy, held=merged.held or tuple(h for h in proxy.held if not h.field))
     if proxy.item is not None and type_map is not None and shown_as is not type_map and "display_in" in merged.pull:
         return _shown_elsewhere(proxy)
     if proxy.item is None:
@@ -120,6 +120,4 @@ def _without_item(
     pim = pims[type_map.kind]
     state = ItemState(pim, "", "", text, uid, made=True)
     after = replace(proxy, item=state, kind=type_map.kind)
-    return Reflection(
-        proxy, ItemWrite(Verb.CREATE, pim, "", text, "", "made on the server, new here", after)
-    )
+    return Reflection(proxy, ItemWrite(Verb.CREATE, pim, "", text, "", "made on the server, new here", after))

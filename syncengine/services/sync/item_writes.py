@@ -88,7 +88,9 @@ class ItemWrites:
         verb, because = _DONE[write.verb], write.because
         self.state.solve(PROBLEMS, [after.id])
         if before is not None and before.item is not None:
-            self.state.keep_history(self.work.report.run, self.work.clock(), [(before, SIDE, because, before.item.text)])
+            self.state.keep_history(
+                self.work.report.run, self.work.clock(), [(before, SIDE, because, before.item.text)]
+            )
         if write.verb is Verb.DELETE and after.server is None:
             self.state.forget([after.id])
             self.work.did(before or after, SIDE, verb, because)
@@ -206,7 +208,6 @@ def _to_json(write: ItemWrite) -> dict[str, Any]:
 
 def _from_json(doc: dict[str, Any]) -> ItemWrite:
     item = ItemState(*doc["item"]) if doc["item"] else None
-    after = codec.load(*doc["after"], item)
-    return ItemWrite(
-        Verb(doc["verb"]), doc["pim"], doc["href"], doc["text"], doc["etag"], doc["because"], after
-    )
+    identity, kind, share, there, text = doc["after"]
+    after = codec.load(identity, kind, share, there, text, item)
+    return ItemWrite(Verb(doc["verb"]), doc["pim"], doc["href"], doc["text"], doc["etag"], doc["because"], after)

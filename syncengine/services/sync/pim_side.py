@@ -155,8 +155,9 @@ class PimSide:
                 self._absorb(self.state.proxies([moved.proxy_id])[moved.proxy_id], resource, item)
             else:
                 self._adopt(resource, item, elsewhere=any(not k.gone for p, k in others if p != self.name))
-            known = KnownItem(resource.href, resource.etag, item.uid, None, False)
-            uids.setdefault(item.uid, []).append((self.name, known))
+            if item.uid:
+                known = KnownItem(resource.href, resource.etag, item.uid, None, False)
+                uids.setdefault(item.uid, []).append((self.name, known))
 
     def _collision(self, resource: Resource, item: Item, twin: KnownItem) -> None:
         self.work.fail(

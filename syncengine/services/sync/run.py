@@ -7,6 +7,7 @@ Nothing is deleted before the brakes have seen the whole of what would be.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Any
@@ -194,7 +195,8 @@ class Sync:
         settled: list[Proxy] = []
         for proxy in live:
             try:
-                found = reflect(proxy, self.work.mapping_of(proxy), self._me(proxy), self._new_items_go_to(), self._now())
+                mapping = self.work.mapping_of(proxy)
+                found = reflect(proxy, mapping, self.work.me(mapping), self._new_items_go_to(), self.work.clock())
             except ItemError as e:
                 self._failed(proxy, e)
                 continue
@@ -218,12 +220,6 @@ class Sync:
                     found[proxy.id] = keys_of_activity(proxy.server, type_map)
         return found
 
-    def _me(self, proxy: Proxy) -> Any:
-        return self.work.me(self.work.mapping_of(proxy))
-
-    def _now(self) -> Any:
-        return self.work.clock()
-
     def _new_items_go_to(self) -> dict[str, str]:
         """Per kind, the first collection that takes it."""
         found: dict[str, str] = {}
@@ -246,7 +242,9 @@ class Sync:
         report.unchanged = max(0, counts["linked"] - len(self.work.touched))
         report.problems = [problem for _, _, problem in self.state.problems()]
         report.conflicts = [
-            (p.key, str(p.values.get("description") or ""), h) for p in (self.state.held() if report.held else ()) for h in p.held
+            (p.key, str(p.values.get("description") or ""), h)
+            for p in (self.state.held() if report.held else ())
+            for h in p.held
         ]
         with self.state.transaction():
             self.state.finish_run(report.run, self.work.clock(), report.state.value, _summary(report))
@@ -263,10 +261,8 @@ class Sync:
 
     def _finish_if_possible(self) -> None:
         """A full disk must not hide the error it caused."""
-        try:
+        with contextlib.suppress(SideError):
             self._finish()
-        except SideError:
-            pass
 
 
 def _summary(report: Report) -> dict[str, Any]:

@@ -13,7 +13,18 @@ from syncengine.core.sync.reflect import rows_of
 from syncengine.core.wire import command_from_json, command_to_json, values_to_json
 from syncengine.errors import Problem
 from syncengine.model.activity import Activity
-from syncengine.model.commands import Command, Insert, Leave, Linked, Outcome, Outdated, Refused, Removed, Stored, Update
+from syncengine.model.commands import (
+    Command,
+    Insert,
+    Leave,
+    Linked,
+    Outcome,
+    Outdated,
+    Refused,
+    Removed,
+    Stored,
+    Update,
+)
 from syncengine.model.proxy import Proxy, Share, There
 from syncengine.model.values import Values
 from syncengine.services.sync.work import Work
@@ -198,4 +209,3 @@ class ServerSide:
 def held_back(decision: Decision) -> bool:
     """Whether a decision ends here: nothing is told, nothing shown."""
     return decision.verdict in (Verdict.HOLD, Verdict.UNSHARE, Verdict.UNLINK) and decision.command is None
-

@@ -1,0 +1,42 @@
+"""`scenario run`: play scenario files and say which came true."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from syncengine.cli.output import command, json_option, print_json
+from syncengine.errors import ConfigError
+
+
+@click.group()
+def scenario() -> None:
+    """Run scenario files: stories of what must happen."""
+
+
+@scenario.command("run")
+@click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
+@json_option
+@command
+def run(paths: tuple[Path, ...], as_json: bool) -> int:
+    """Play the scenarios in PATHS (files, or folders searched for *.toml)."""
+    from syncengine import bootstrap
+
+    files = sorted({f for p in paths for f in ([p] if p.is_file() else p.rglob("*.toml"))})
+    if not files:
+        raise ConfigError("There is no scenario file.", where=", ".join(map(str, paths)))
+    verdicts = [bootstrap.play_scenario(f) for f in files]
+    failures = [v for v in verdicts if v.failure]
+    if as_json:
+        print_json([{"file": v.scenario.file, "story": v.scenario.story, "failure": v.failure} for v in verdicts])
+    else:
+        for verdict in verdicts:
+            good = not verdict.failure
+            colour = ("green" if good else "red") if sys.stdout.isatty() else None
+            click.echo(click.style("ok   " if good else "FAIL ", fg=colour) + verdict.scenario.story)
+            if verdict.failure:
+                click.echo(f"     {verdict.scenario.file}: {verdict.failure}")
+        click.echo(f"{len(verdicts) - len(failures)} of {len(verdicts)} stories came true")
+    return 1 if failures else 0

@@ -1,0 +1,92 @@
+"""Runs commands in processes of their own without paying for the imports each time.
+
+The program imports everything once and forks a child for each line of JSON it reads on standard input:
+
+    {"args": [...], "cwd": "…", "env": {...}, "out": "file", "err": "file", "kill_at": null, "largest_file": null}
+
+The child is a real process running the real command line: it has its own exit code, can be killed, and its locks and
+files go with it. `kill_at` runs the command `sync` of `killed_run` instead. `largest_file`: no file may grow beyond
+that many bytes, as on a full disk. The answer is one line: the exit code, negative for a signal.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import signal
+import sys
+import traceback
+from typing import Any
+
+
+def main() -> None:
+    _preload()
+    for line in sys.stdin:
+        child = os.fork()
+        if child == 0:
+            _become(json.loads(line))
+        _, status = os.waitpid(child, 0)
+        print(os.waitstatus_to_exitcode(status), flush=True)
+
+
+def _preload() -> None:
+    import importlib
+
+    from syncengine.cli.main import COMMANDS
+
+    wanted = {module for module, _ in COMMANDS.values()} | {
+        "connectors.caldav.pim",
+        "connectors.http.server",
+        "connectors.vdir.pim",
+        "httpx2",
+        "syncengine.bootstrap",
+        "syncengine.core.mapping.parse",
+        "syncengine.services.activities",
+        "syncengine.services.activity_editing",
+        "syncengine.services.sync",
+        "syncengine.store.activities",
+        "syncengine.store.state",
+    }
+    for module in wanted:
+        importlib.import_module(module)
+
+
+def _become(job: dict[str, Any]) -> None:
+    """Do the job as a process of its own; never returns."""
+    code = 70
+    try:
+        os.chdir(job["cwd"])
+        os.environ.update(job["env"])
+        for number, name in ((1, "out"), (2, "err")):
+            descriptor = os.open(job[name], os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            os.dup2(descriptor, number)
+        if job["largest_file"] is not None:
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (job["largest_file"], job["largest_file"]))
+        code = _run(job)
+    except SystemExit as e:
+        code = e.code if isinstance(e.code, int) else 70
+    except BaseException:  # as the interpreter would say it
+        traceback.print_exc()
+        code = 1
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def _run(job: dict[str, Any]) -> int:
+    if job["kill_at"] is not None:
+        from tests.e2e.killed_run import run
+
+        return run(job["args"][0], job["kill_at"])
+    from syncengine.cli.main import main as command_line
+
+    sys.argv = ["syncengine", *job["args"]]
+    command_line()
+    return 0
+
+
+if __name__ == "__main__":
+    main()
