@@ -1,0 +1,30 @@
+"""syncengine keeps people's calendars and to-dos in step with an activity server.
+
+Theory of operation
+===================
+
+There are three records. The *item* is what a person sees and edits in the calendar: an iCalendar text in a folder or
+on a CalDAV server. The *activity* is the one record everybody shares on the server. Between them, in the client's own
+state, stands the *proxy*: the activity as the user means it. Item and activity never touch; each is compared with its
+own past, which the proxy keeps, and never with the other side. A server that rounds a value or a calendar that cannot
+show one therefore causes no ping-pong: what a side cannot hold is simply kept, on the proxy.
+
+A run is gather, decide, do, record:
+
+* **absorb** reads the items that changed since the last run and lays onto their proxies the fields that moved;
+* the server's **change feed** is laid beside them, in the proxies' picture of the server;
+* **correlate** finds, by the mapping's natural keys, which item and which activity are the same thing;
+* the **brakes** look at all that would be deleted, and stop the run when it looks like an accident;
+* **reconcile** looks up, for each proxy that has changed, a verdict in a table of (what happened here, what happened
+  there), merges field by field, and says what the server is to be told;
+* **reflect** says what the item must show, and changes just those properties of its text.
+
+Every decision is a pure function on values (`core`), carries its reason, and is carried out by something that decides
+nothing (`services`, `connectors`, `store`). Every write has its intent recorded before and its result after, each
+step in one transaction, and every command to the server carries an id the server answers once; so a run can be killed
+at any instant. Every value that is overwritten goes to a history first. When a field was changed differently on both
+sides it is *held*: both values wait for a person while everything else goes on.
+
+How fields correspond is said by mapping files, XML that an admin edits; who may change what, in `core.sync.roles`.
+Whoever reads on should do so in the order of the README's map.
+"""

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import itertools
 import socket
+import tempfile
 import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +109,21 @@ def embedded(store: Store) -> World:
 
 
 def filled_store(url: str) -> Store:
+    """A database with the people in it. On SQLite it is a copy of one made before, which is faster."""
+    if not url.startswith("sqlite:///"):
+        return _filled(url)
+    Path(url.removeprefix("sqlite:///")).write_bytes(_filled_file())
+    return Store(url)
+
+
+@lru_cache(maxsize=1)
+def _filled_file() -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        _filled(f"sqlite:///{folder}/server.db").close()
+        return Path(folder, "server.db").read_bytes()
+
+
+def _filled(url: str) -> Store:
     store = Store(url)
     with store.transaction(write=True):
         store.put_directory(PEOPLE)

@@ -1,4 +1,4 @@
-"""A PostgreSQL server for the tests: one cluster for each test process, a fresh database for each test.
+"""A PostgreSQL server for the tests: one cluster for each test process, a fresh schema in it for each test.
 
 The binaries are those `pg_config --bindir` names. PostgreSQL refuses to run as root, so as root everything is started
 as `nobody`. Without PostgreSQL the tests are skipped, or fail where SYNCENGINE_REQUIRE_SERVERS=1.
@@ -40,11 +40,12 @@ class PostgreSQL:
             assert done.returncode == 0, f"{program} failed:\n{output.read().decode(errors='replace')}"
 
     def new_database(self) -> str:
-        """The address of an empty database; it goes with the cluster."""
+        """The address of an empty database: a schema of its own, which takes milliseconds to make and nothing to
+        throw away, where a database would copy and delete three hundred files."""
         name = f"test_{uuid.uuid4().hex}"
         with psycopg.connect(f"host={self.home} user={SUPERUSER} dbname=postgres", autocommit=True) as connection:
-            connection.execute(f'CREATE DATABASE "{name}"')
-        return f"postgresql://{SUPERUSER}@/{name}?host={self.home}"
+            connection.execute(f'CREATE SCHEMA "{name}"')
+        return f"postgresql://{SUPERUSER}@/postgres?host={self.home}&options=-csearch_path%3D{name}"
 
     def stop(self) -> None:
         self._run("pg_ctl", "-D", str(self.home / "data"), "-m", "immediate", "-w", "stop")

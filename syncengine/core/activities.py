@@ -193,14 +193,14 @@ def _check_owner(activity: Activity, new: Values, caller: Caller) -> None:
 
 def _people(activity: Activity, new: Values, directory: Directory) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Employees and contacts after an update: those it sets, or those stored; less the ones whose address was taken
-    out, plus the ones whose address came in."""
+    out, plus everybody whose address is there: the client may know too few people (OWN-5)."""
     employees = ids(new.get("employees", activity["employees"]))
     contacts = ids(new.get("contacts", activity["contacts"]))
     if "participants" in new:
         before = directory.resolve(ids(activity["participants"]))
         after = directory.resolve(ids(new["participants"]))
-        employees = employees - (set(before[0]) - set(after[0])) | (set(after[0]) - set(before[0]))
-        contacts = contacts - (set(before[1]) - set(after[1])) | (set(after[1]) - set(before[1]))
+        employees = employees - (set(before[0]) - set(after[0])) | set(after[0])
+        contacts = contacts - (set(before[1]) - set(after[1])) | set(after[1])
     return _sorted(employees), _sorted(contacts)
 
 

@@ -120,15 +120,15 @@ def _several(value: Value) -> tuple[str, ...]:
 
 
 def with_times(values: Values, changed: Collection[str]) -> dict[str, Value]:
-    """The values with all-day and duration as they follow from start and end.
+    """The values with all-day and duration as they follow from start (or, without one, due) and end.
 
     changed: the fields this command sets; a duration among them stands.
     Raises ItemError for an end before the start."""
     derived = dict(values)
-    if not {"planned", "planned_completion", "all_day", "duration"} & set(changed):
+    if not {"planned", "planned_completion", "due", "all_day", "duration"} & set(changed):
         return derived
     planned, completion = values.get("planned"), values.get("planned_completion")
-    derived["all_day"] = is_date(planned)
+    derived["all_day"] = is_date(values.get("due") if planned is None else planned)
     if planned is None or completion is None:
         return derived
     _check_order(planned, completion)

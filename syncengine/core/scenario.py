@@ -11,12 +11,25 @@
     user  = "one"
     syncs = { server_created = 1 }
 
-Each step is one user and one verb. What people do: `saves`, `changes`, `deletes`, `renames`, `receives`, `syncs`,
-`rehearses`, `shares`, `unshares`, `confirms`. What they do on the server: `adds`, `sets`, `removes`, `imports`.
-What must be true: `sees`, `sees_nothing_of`, `server_has`, `server_has_nothing_of`, `server_count`, `holds`,
-`explains`.
-Numbers a `syncs` does not name must be zero (`unchanged`, `held`, `failed` and `not_shareable` only count when named).
-Every story ends with a second run of every user that has nothing to do.
+Each step is one user and one verb; `say` tells the reader why. What people do: `saves`, `changes`, `deletes`, `renames`,
+`receives`, `syncs`, `rehearses`, `shares`, `unshares`, `confirms`, `disconnects`, `reconnects`. What they do on the
+server: `adds`, `sets`, `removes`, `imports`. What must be true: `sees`, `sees_nothing_of`, `server_has`,
+`server_has_nothing_of`, `server_count`, `holds`, `explains`.
+
+* `saves`: a new item. `uid`, `kind` (event or todo), then properties as in RFC 5545, `start`, `end`, `percent` and
+  `body` in short; `lines`: whole content lines; or everything as `text`. `changes`: the same for an item that is
+  there, `line = [old, new]` for one content line. An item made from an activity goes by the activity's name.
+* `adds`: a new activity, under a `name` the story calls it by; an item's activity goes by the item's UID. `refused`
+  in `adds`, `sets`, `removes`: the server says no, in these words.
+* `syncs`: one run. Numbers it does not name must be zero (`unchanged`, `held`, `failed` and `not_shareable` only count
+  when named). `stopped`: words of the reason the run ended early. `rehearses`: the same as a dry run.
+* `disconnects = "server"` (or `"calendar"`): it does not answer; with `after writing`, it does what it is told and the
+  answer is lost. `reconnects = true` ends it.
+* `sees`: an item with these values, these `lines`, and `without` these properties.
+
+`[users.NAME]` says what is special about a user: `share_new`, `share_existing` (lists of kinds), `addresses`, `zone`;
+`employee` and `calendar` make a second client of the same person, with the same calendar.
+Every story ends with runs of every user that must come to have nothing to do.
 """
 
 from __future__ import annotations
@@ -30,14 +43,17 @@ from syncengine.model.scenario import Scenario, Step
 
 VERBS = (
     "saves", "changes", "deletes", "renames", "receives", "syncs", "rehearses", "shares", "unshares", "confirms",
+    "disconnects", "reconnects",
     "adds", "sets", "removes", "imports",
     "sees", "sees_nothing_of", "server_has", "server_has_nothing_of", "server_count", "holds", "explains",
 )  # fmt: skip
 _NAMES = ("story", "requirements", "step", "users", "directory", "mapping")
+_SETTINGS = ("share_new", "share_existing", "addresses", "zone", "employee", "calendar")
 COUNTS = (
     "pim_created", "pim_updated", "pim_deleted", "server_created", "server_updated", "server_deleted", "linked",
 )  # fmt: skip
 OPTIONAL_COUNTS = ("unchanged", "held", "failed", "not_shareable")
+_RUN = (*COUNTS, *OPTIONAL_COUNTS, "stopped")
 
 
 def parse_scenario(text: str, file: str) -> Scenario:
@@ -47,6 +63,12 @@ def parse_scenario(text: str, file: str) -> Scenario:
     except tomllib.TOMLDecodeError as e:
         raise ConfigError(f"The scenario is not TOML: {e}.", where=file) from e
     faults = [_unknown(name, _NAMES) for name in raw if name not in _NAMES]
+    faults += [
+        f"users.{user}: {_unknown(name, _SETTINGS)}"
+        for user, settings in raw.get("users", {}).items()
+        for name in settings
+        if name not in _SETTINGS
+    ]
     if not isinstance(raw.get("story"), str):
         faults.append("a scenario begins with a story: one sentence")
     steps = [_step(number, one, faults) for number, one in enumerate(raw.get("step", []), 1)]
@@ -76,7 +98,10 @@ def _step(number: int, raw: dict[str, Any], faults: list[str]) -> Step | None:
     if verbs[0] not in VERBS:
         faults.append(f"step {number}: {_unknown(verbs[0], VERBS)}")
         return None
-    return Step(number, raw.get("user", ""), verbs[0], raw[verbs[0]], raw.get("say", ""))
+    details = raw[verbs[0]]
+    if verbs[0] in ("syncs", "rehearses"):
+        faults += [f"step {number}: {_unknown(name, _RUN)}" for name in details if name not in _RUN]
+    return Step(number, raw.get("user", ""), verbs[0], details, raw.get("say", ""))
 
 
 def _unknown(word: str, known: tuple[str, ...]) -> str:

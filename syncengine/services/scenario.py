@@ -5,11 +5,12 @@ The parts are the real ones; `Stage` says how they are made, so this module need
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 from zoneinfo import ZoneInfo
 
 from syncengine import render
@@ -18,7 +19,8 @@ from syncengine.core.ical.read import NotShareable, read
 from syncengine.core.ical.write import new, write
 from syncengine.core.scenario import COUNTS, OPTIONAL_COUNTS
 from syncengine.core.sync.absorb import properties
-from syncengine.errors import ItemError, SyncEngineError
+from syncengine.core.sync.correlate import DERIVED
+from syncengine.errors import ItemError, Stopped, SyncEngineError, Unreachable
 from syncengine.model.activity import field_type
 from syncengine.model.directory import Directory
 from syncengine.model.item import Item
@@ -68,12 +70,39 @@ class Untrue(Exception):
 
 @dataclass
 class _Actor:
+    """One client: a person's, or a second one of the same person."""
+
     name: str
     address: str
     pim: Pim
     state: ClientState
     server: ActivityServer
     settings: Mapping[str, Any]
+    broken: str = ""  # what does not answer, see `_Line`
+
+
+class _Line:
+    """A side behind a network that may be down: `server` or `calendar`, or the same with `after writing`, where what
+    was asked is done and the answer is lost."""
+
+    def __init__(self, side: Any, name: str, broken: str) -> None:
+        self._side, self._name, self._broken = side, name, broken
+
+    def __getattr__(self, call: str) -> Any:
+        found = getattr(self._side, call)
+        if not callable(found) or not self._broken.startswith(self._name) or call in ("close", "href_for"):
+            return found
+        return self._late(found, call) if self._broken.endswith("after writing") else self._never
+
+    def _never(self, *_args: Any, **_options: Any) -> Any:
+        raise Unreachable(f"The {self._name} does not answer.", fix="Try again later.")
+
+    def _late(self, call: Callable[..., Any], name: str) -> Callable[..., Any]:
+        def ask(*args: Any, **options: Any) -> Any:
+            answer = call(*args, **options)
+            return self._never() if name in ("apply", "create", "update", "delete") else answer
+
+        return ask
 
 
 @dataclass
@@ -109,16 +138,18 @@ def _enter(here: _Play, stack: ExitStack) -> None:
     )
     here.stage.put_directory(directory)
     for name in here.scenario.users:
-        employee = directory.employee_by_id(name)
+        settings = here.scenario.settings.get(name, {})
+        employee = directory.employee_by_id(settings.get("employee", name))
         if employee is None:
-            raise Untrue(f'the directory has no employee with the id "{name}"')
+            raise Untrue(f'the directory has no employee with the id "{settings.get("employee", name)}"')
+        shared = here.actors.get(settings.get("calendar", ""))
         actor = _Actor(
             name,
             employee.addresses[0],
-            here.stage.pim(name),
+            shared.pim if shared else here.stage.pim(name),
             here.stage.state(name),
             here.stage.server(employee.addresses[0], GENERIC_OWNER),
-            here.scenario.settings.get(name, {}),
+            settings,
         )
         stack.callback(actor.state.close)
         here.actors[name] = actor
@@ -127,22 +158,35 @@ def _enter(here: _Play, stack: ExitStack) -> None:
 def _step(here: _Play, step: Step) -> None:
     actor = here.actors.get(step.user) or next(iter(here.actors.values()))
     here.now += timedelta(minutes=1)
+    said = f" ({step.say})" if step.say else ""
+    at = f"step {step.number}{said}: user {actor.name} {step.verb.replace('_', ' ')}: "
+    refused = step.details.get("refused") if isinstance(step.details, dict) else None
+    details = {n: v for n, v in step.details.items() if n != "refused"} if refused else step.details
     try:
-        _VERBS[step.verb](here, actor, step.details)
+        _VERBS[step.verb](here, actor, details)
     except Untrue as e:
-        said = f" ({step.say})" if step.say else ""
-        raise Untrue(f"step {step.number}{said}: user {actor.name} {step.verb}: {e}") from None
+        raise Untrue(f"{at}{e}") from None
+    except KeyError as e:
+        raise Untrue(f"{at}the step does not say {e}") from e
     except SyncEngineError as e:
-        raise Untrue(f"step {step.number}: user {actor.name} {step.verb}: {e}") from e
+        if not refused or refused.lower() not in str(e).lower():
+            raise Untrue(f"{at}{e}") from e
+    else:
+        if refused:
+            raise Untrue(f"{at}it was done, but the story says it is refused: {refused}")
 
 
 def _rest(here: _Play) -> None:
-    for actor in here.actors.values():
+    """As many rounds as there are users, so that what one sends up reaches the others; then all must be quiet."""
+    everybody = list(here.actors.values())
+    for actor in everybody * len(everybody):
         _run(here, actor)
-    for actor in here.actors.values():
-        report, _ = _run(here, actor)
+    for actor in everybody:
+        report, error = _run(here, actor)
+        if error is not None and not isinstance(error, Stopped):
+            raise Untrue(f"the last run of user {actor.name} failed: {error}")
         if report.writes or report.linked:
-            raise Untrue(f"the second run of user {actor.name} still had something to do: {_said(report)}")
+            raise Untrue(f"at the end, a further run of user {actor.name} still has something to do: {_said(report)}")
 
 
 # --- what people do in their PIM -------------------------------------------------------------------------------------
@@ -162,9 +206,7 @@ def _saves(here: _Play, actor: _Actor, details: Any) -> None:
 def _item_text(here: _Play, details: Mapping[str, Any]) -> str:
     values = {_long(n): _native(v) for n, v in details.items() if n not in ("uid", "kind", "lines", "href", "zone")}
     if zone := details.get("zone"):
-        values = {
-            n: v.astimezone(ZoneInfo(zone)) if isinstance(v, datetime) and v.tzinfo else v for n, v in values.items()
-        }
+        values = {n: _in_zone(v, ZoneInfo(zone)) for n, v in values.items()}
     people = {n: values.pop(n) for n in ("organizer", "attendee") if n in values}
     text = new(Kind(details.get("kind", "event")), details["uid"], values, here.now)
     lines = [f"{n.upper()}:mailto:{a}" for n, found in people.items() for a in _each(found)] + list(
@@ -174,10 +216,24 @@ def _item_text(here: _Play, details: Mapping[str, Any]) -> str:
     return text.replace(end, "".join(f"{line}\r\n" for line in lines) + end)
 
 
+def _in_zone(value: Any, zone: ZoneInfo) -> Any:
+    if isinstance(value, tuple):
+        return tuple(_in_zone(v, zone) for v in value)
+    return value.astimezone(zone) if isinstance(value, datetime) and value.tzinfo else value
+
+
 def _changes(here: _Play, actor: _Actor, details: Any) -> None:
-    resource = _resource(here, actor, details["uid"])
-    changes = {_long(n): _native(v) for n, v in details.items() if n not in ("uid", "attendee", "organizer")}
-    text = write(resource.text, changes, ZoneInfo("UTC"))
+    """Properties set in the item's own text; an empty text takes one away. `line` replaces one content line by
+    another: [old, new]."""
+    resource = _resource(here, actor, _uid(here, details))
+    given = ("uid", "activity", "attendee", "organizer", "line")
+    changes = {_long(n): _native(v) for n, v in details.items() if n not in given}
+    text = write(resource.text, changes, _zone(actor)) if changes else resource.text
+    if "line" in details:
+        old, new_line = details["line"]
+        if f"{old}\r\n" not in text:
+            raise Untrue(f"the item has no line {old!r}")
+        text = text.replace(f"{old}\r\n", f"{new_line}\r\n" if new_line else "", 1)
     if "attendee" in details:
         kept = [line for line in text.split("\r\n") if not line.startswith("ATTENDEE")]
         at = next(i for i, line in enumerate(kept) if line.startswith("END:V") and line != "END:VTIMEZONE")
@@ -187,8 +243,8 @@ def _changes(here: _Play, actor: _Actor, details: Any) -> None:
 
 
 def _deletes(here: _Play, actor: _Actor, details: Any) -> None:
-    for uid in _each(details):
-        resource = _resource(here, actor, uid)
+    for name in _each(details):
+        resource = _resource(here, actor, _uid(here, name))
         actor.pim.delete(resource.href, resource.etag)
 
 
@@ -266,12 +322,13 @@ def _run(here: _Play, actor: _Actor, *, dry_run: bool = False) -> tuple[Report, 
     }
     if "share_existing" not in actor.settings:
         kinds["share_existing"] = kinds["share_new"]
+    pim: Pim = cast(Pim, _Line(actor.pim, "calendar", actor.broken))
     work = Work(
         state=state,
-        server=actor.server,
-        collections=[Collection("calendar", actor.pim, here.mapping, kinds["share_new"], kinds["share_existing"])],
+        server=cast(ActivityServer, _Line(actor.server, "server", actor.broken)),
+        collections=[Collection("calendar", pim, here.mapping, kinds["share_new"], kinds["share_existing"])],
         addresses=tuple(actor.settings.get("addresses", (actor.address,))),
-        zone=ZoneInfo(actor.settings.get("zone", "UTC")),
+        zone=_zone(actor),
         clock=lambda: here.now,
         new_id=lambda: next(here.ids),
         dry_run=dry_run,
@@ -286,12 +343,25 @@ def _run(here: _Play, actor: _Actor, *, dry_run: bool = False) -> tuple[Report, 
     return work.report, None
 
 
+def _zone(actor: _Actor) -> ZoneInfo:
+    return ZoneInfo(actor.settings.get("zone", "UTC"))
+
+
 def _shares(here: _Play, actor: _Actor, details: Any) -> None:
-    set_shared(actor.state, details, shared=True)
+    set_shared(actor.state, _uid(here, details), shared=True)
 
 
 def _unshares(here: _Play, actor: _Actor, details: Any) -> None:
-    set_shared(actor.state, details, shared=False)
+    set_shared(actor.state, _uid(here, details), shared=False)
+
+
+def _disconnects(here: _Play, actor: _Actor, details: Any) -> None:
+    """From now on `server` or `calendar` does not answer this client, or not any more `after writing`."""
+    actor.broken = details
+
+
+def _reconnects(here: _Play, actor: _Actor, details: Any) -> None:
+    actor.broken = ""
 
 
 def _confirms(here: _Play, actor: _Actor, details: Any) -> None:
@@ -324,7 +394,12 @@ def _imports(here: _Play, actor: _Actor, details: Any) -> None:
 
 
 def _plain(values: Mapping[str, Any]) -> dict[str, Json]:
-    return {n: v.isoformat() if isinstance(v, date) else v for n, v in values.items()}
+    def plain(value: Any) -> Any:
+        if isinstance(value, tuple):
+            return [plain(v) for v in value]
+        return value.isoformat() if isinstance(value, date) else value
+
+    return {n: plain(v) for n, v in values.items()}
 
 
 def _activity_id(here: _Play, actor: _Actor, name: str) -> str:
@@ -339,16 +414,19 @@ def _activity_id(here: _Play, actor: _Actor, name: str) -> str:
 
 def _sees(here: _Play, actor: _Actor, details: Any) -> None:
     """An item in the calendar with these properties; `activity` names the one it was made from, `lines` must stand in
-    its text just so."""
-    uid = details.get("uid") or f"activity-{here.activities[details['activity']]}"
-    resource = _resource(here, actor, uid)
+    its text just so, properties named in `without` must not be there."""
+    resource = _resource(here, actor, _uid(here, details))
     item = read(resource.text, {*properties(here.mapping), *(_long(n) for n in details)})
     assert isinstance(item, Item)
     for name, expected in details.items():
         if name == "lines":
             missing = [line for line in expected if line not in resource.text.replace("\r\n", "\n").split("\n")]
             if missing:
-                raise Untrue(f"the item has no line {missing[0]!r} any more")
+                raise Untrue(f"the item has no line {missing[0]!r}; it is\n{resource.text}")
+        elif name == "without":
+            there = [n for n in _each(expected) if re.search(rf"^{n}[;:]", resource.text, re.MULTILINE | re.IGNORECASE)]
+            if there:
+                raise Untrue(f"the item has the property {there[0]}")
         elif name not in ("uid", "activity") and not _equal(item.values.get(_long(name)), _native(expected)):
             raise Untrue(f"{name} is {item.values.get(_long(name))!r}, not {expected!r}")
 
@@ -361,9 +439,8 @@ def _equal(found: Any, expected: Any) -> bool:
 
 def _sees_nothing_of(here: _Play, actor: _Actor, details: Any) -> None:
     for name in _each(details):
-        uid = f"activity-{here.activities[name]}" if name in here.activities else name
-        if _find(here, actor, uid) is not None:
-            raise Untrue(f"the calendar has an item {uid!r}")
+        if _find(here, actor, _uid(here, name)) is not None:
+            raise Untrue(f"the calendar has an item {name!r}")
 
 
 def _server_has(here: _Play, actor: _Actor, details: Any) -> None:
@@ -380,9 +457,9 @@ def _server_has(here: _Play, actor: _Actor, details: Any) -> None:
             continue
         found = row.get(field_name)
         wanted = _native(expected)
-        if isinstance(wanted, date) or (field_name == "exceptions" and isinstance(wanted, list)):
+        if isinstance(wanted, date) or (field_name == "exceptions" and isinstance(wanted, tuple)):
             kind = field_type(field_name)
-            plain = [v.isoformat() for v in wanted] if isinstance(wanted, list) else wanted.isoformat()
+            plain = [v.isoformat() for v in wanted] if isinstance(wanted, tuple) else wanted.isoformat()
             wanted, found = from_json(plain, kind), from_json(found, kind)
         if not _equal(tuple(found) if isinstance(found, list) else found, wanted):
             raise Untrue(f"{field_name} is {found!r}, not {expected!r}")
@@ -404,8 +481,9 @@ def _server_count(here: _Play, actor: _Actor, details: Any) -> None:
 
 def _holds(here: _Play, actor: _Actor, details: Any) -> None:
     """A conflict waits, with both values: uid, and field, here, there or because as far as named."""
+    uid = _uid(here, details)
     for proxy in actor.state.held():
-        if proxy.key != details["uid"]:
+        if proxy.key != uid:
             continue
         for held in proxy.held:
             shown = {"field": held.field, "because": held.because, "here": held.here, "there": held.there}
@@ -421,12 +499,13 @@ def _holds(here: _Play, actor: _Actor, details: Any) -> None:
 
 def _explains(here: _Play, actor: _Actor, details: Any) -> None:
     """The explanation of an item contains these words."""
-    found = actor.state.find(details["uid"])
+    found = actor.state.find(_uid(here, details))
     text = "\n".join(
         render.explain_text(render.explain_json(p, actor.state.history(p.key), actor.state.runs(50))) for p in found
     )
-    if details["words"] not in text:
-        raise Untrue(f"the explanation does not say {details['words']!r}: {text}")
+    missing = [words for words in _each(details["words"]) if words not in text]
+    if missing:
+        raise Untrue(f"the explanation does not say {missing[0]!r}: {text}")
 
 
 # --- finding things --------------------------------------------------------------------------------------------------
@@ -442,6 +521,13 @@ def _one(rows: list[dict[str, Any]], name: str, value: Any) -> dict[str, Any]:
     if len(found) != 1:
         raise Untrue(f"{len(found)} activities have {name} {value!r}; there are {[r[name] for r in rows]}")
     return found[0]
+
+
+def _uid(here: _Play, details: Any) -> str:
+    """An item by its UID, or by the story's name for the activity it was made from."""
+    if isinstance(details, Mapping):
+        return f"{DERIVED}{here.activities[details['activity']]}" if "activity" in details else str(details["uid"])
+    return f"{DERIVED}{here.activities[details]}" if details in here.activities else str(details)
 
 
 def _find(here: _Play, actor: _Actor, uid: str) -> Resource | None:
@@ -474,6 +560,8 @@ def _long(name: str) -> str:
 
 def _native(value: Any) -> Any:
     """TOML's values as the model's: lists of times as tuples, local times floating."""
+    if isinstance(value, list):
+        return tuple(_native(v) for v in value)
     if isinstance(value, datetime) and value.tzinfo is not None:
         return value.astimezone(UTC)
     return value
@@ -494,6 +582,8 @@ _VERBS: Mapping[str, Callable[[_Play, _Actor, Any], None]] = {
     "shares": _shares,
     "unshares": _unshares,
     "confirms": _confirms,
+    "disconnects": _disconnects,
+    "reconnects": _reconnects,
     "adds": _adds,
     "sets": _sets,
     "removes": _removes,

@@ -173,7 +173,7 @@ class Activities:
             "created_by": activity["created_by"],
             "updated": iso(at),
         }
-        if self._connection.execute(_insert(self._connection.dialect.name), row).rowcount == 0:
+        if self._connection.execute(_insert(self._connection.dialect.name), row).first() is None:
             raise _already_there(activity)
         self._join(activity.id, _team(activity))
 
@@ -294,9 +294,9 @@ def _by_key(key: NaturalKey) -> sa.Select[Any]:
 
 @lru_cache(maxsize=2)
 def _insert(dialect: str) -> sa.Insert:
-    """Inserts an activity unless a unique index objects."""
+    """Inserts an activity and returns its id, or nothing when a unique index objects."""
     insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
-    return insert(t.activity).on_conflict_do_nothing()
+    return insert(t.activity).on_conflict_do_nothing().returning(t.activity.c.id)
 
 
 def _already_there(activity: Activity) -> AlreadyThere:

@@ -43,10 +43,10 @@ def open_engine(url: str) -> sa.Engine:
     parsed = _parsed(url)
     if parsed.get_backend_name() == "sqlite":
         return _sqlite(parsed)
-    waits = {} if "options" in parsed.query else {"options": f"-c lock_timeout={BUSY_SECONDS}s"}
-    return sa.create_engine(
-        parsed, pool_pre_ping=True, hide_parameters=True, connect_args={"connect_timeout": 10, **waits}
-    )
+    given = parsed.query.get("options", "")
+    options = f"-c lock_timeout={BUSY_SECONDS}s {given if isinstance(given, str) else ' '.join(given)}"
+    arguments = {"connect_timeout": 10, "options": options.strip()}
+    return sa.create_engine(parsed, pool_pre_ping=True, hide_parameters=True, connect_args=arguments)
 
 
 def _parsed(url: str) -> sa.URL:

@@ -6,6 +6,7 @@ the model; what it costs grows with what is asked for, never with what is there.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sqlite3
@@ -35,6 +36,8 @@ class State:
     def __init__(self, path: str, *, engine: sa.Engine | None = None) -> None:
         """`path` of the file, made when missing. Raises StorageError: unreadable, damaged, or of a newer version."""
         self.path = path
+        if engine is None:
+            _keep_private(path)
         self._engine = engine or db.open_engine(f"sqlite:///{path.replace('%', '%25').replace('?', '%3F')}")
         self._connection: sa.Connection | None = None
         if engine is None:
@@ -47,19 +50,17 @@ class State:
     def lock(self) -> Iterator[None]:
         """One run at a time, across processes; released by the system when a process dies.
         Raises StorageError when another run holds it."""
-        import fcntl  # noqa: PLC0415 - not on every system; see below
-
-        handle = os.open(f"{self.path}.lock", os.O_CREAT | os.O_RDWR, 0o600)
+        guard = sqlite3.connect(f"{self.path}.lock", timeout=0, isolation_level=None)
         try:
             try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as e:
+                guard.execute("BEGIN EXCLUSIVE")
+            except sqlite3.OperationalError as e:
                 raise StorageError(
                     "Another run is under way for this state.", where=self.path, fix="Wait until it has finished."
                 ) from e
             yield
         finally:
-            os.close(handle)
+            guard.close()
 
     def rehearsal(self) -> State:
         """A copy in memory, for a run that changes nothing (SYN-5)."""
@@ -410,6 +411,12 @@ class State:
 
     def _count(self, statement: sa.Select[Any]) -> int:
         return int(self._rows(statement)[0][0])
+
+
+def _keep_private(path: str) -> None:
+    """The state holds calendars: a new file is its user's alone."""
+    with contextlib.suppress(OSError):
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
 
 
 _SIDES = {"server": "on the server", "pim": "in the PIM"}

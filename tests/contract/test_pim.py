@@ -26,6 +26,7 @@ STRANGE_UIDS = (
     "a/b/../c",
     "Grüße-☃-日本",
     "x" * 300,
+    "x" * 299 + "y",
     "%41%2f",
     ".hidden",
     "..",
@@ -207,8 +208,11 @@ class TestPim:
 
     def test_what_was_deleted_can_be_created_again(self, pim: Pim) -> None:
         item = add(pim, "one")
+        token = pim.changes(None).token
         pim.delete(item.href, item.etag)
-        assert add(pim, "one").href == item.href
+        again = add(pim, "one", "Again, and longer")
+        changes = pim.changes(token)
+        assert (dict(changes.etags), changes.removed) == ({item.href: again.etag}, frozenset())
 
     def test_a_missing_item_is_said_to_be_missing(self, pim: Pim) -> None:
         item = add(pim, "one")

@@ -88,6 +88,18 @@ def test_a_file_replaced_by_one_of_the_same_size_and_time_is_noticed(pim: VdirPi
         pim.update("a.ics", "ours", etag)
 
 
+def test_a_change_made_while_the_new_text_is_written_is_noticed(pim: VdirPim, folder: Path) -> None:
+    class Meanwhile(str):
+        def encode(self, *_: str) -> bytes:
+            (folder / "a.ics").write_text("theirs, made just now")
+            return b"ours"
+
+    etag = pim.create("a.ics", "one").etag or ""
+    with pytest.raises(ChangedMeanwhile):
+        pim.update("a.ics", Meanwhile(), etag)
+    assert (names(folder), (folder / "a.ics").read_text()) == ({"a.ics"}, "theirs, made just now")
+
+
 def test_a_full_disk_leaves_everything_as_it_was(pim: VdirPim, folder: Path) -> None:
     etag = pim.create("a.ics", "original").etag or ""
     with no_file_larger_than(1000):
@@ -125,10 +137,11 @@ def test_a_link_is_read_but_not_written_through(pim: VdirPim, folder: Path) -> N
     for attempt in (
         lambda: pim.update("link.ics", "ours", item.etag),
         lambda: pim.delete("link.ics", item.etag),
-        lambda: pim.create("link.ics", "ours"),
     ):
-        with pytest.raises(ItemError):
+        with pytest.raises(ItemError, match="is a link"):
             attempt()
+    with pytest.raises(AlreadyThere):
+        pim.create("link.ics", "ours")
     assert outside.read_text() == "outside"
     assert (folder / "link.ics").is_symlink()
 

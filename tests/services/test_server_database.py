@@ -39,6 +39,16 @@ def test_the_migrations_make_just_the_tables_the_code_expects(database_url: str)
     db.close(engine)
 
 
+def test_every_new_database_has_an_identity_of_its_own(tmp_path: Path) -> None:
+    identities = set()
+    for name in ("a", "b"):
+        store = Store(f"sqlite:///{tmp_path}/{name}.db")
+        with store.transaction(write=False):
+            identities.add(store.identity())
+        store.close()
+    assert len(identities) == 2
+
+
 def test_opening_again_changes_nothing_and_keeps_the_identity(database_url: str) -> None:
     first = filled_store(database_url)
     identity = embedded(first).as_user("ann").greet()
@@ -100,7 +110,7 @@ def test_a_server_that_does_not_answer_may_answer_later() -> None:
 
 def test_a_database_that_is_not_there_is_named(postgresql_url: str) -> None:
     with pytest.raises(StorageError, match="nowhere"):
-        Store(postgresql_url.replace("/test_", "/nowhere_"))
+        Store(postgresql_url.replace("@/postgres?", "@/nowhere?"))
 
 
 @pytest.mark.parametrize("url", ["mysql://x/y", "nonsense", "", "sqlite3:///x"])

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import Any
 
-from icalendar.parser import Contentline, Parameters, unescape_char
+from icalendar.parser import Contentline, Parameters, unescape_backslash
 from icalendar.prop import vDDDTypes
 
 from syncengine.core.ical.lines import NO_PROPERTY, Component, Line, broken, parse, unfold
@@ -158,7 +158,7 @@ def parts(text: str, line: Line) -> tuple[str, Parameters, str]:
 
 
 def _read_text(old: PimValue, raw: str, params: Parameters, zones: Zones) -> PimValue:
-    return old if old is not None else unescape_char(raw)
+    return old if old is not None else str(unescape_backslash(raw))
 
 
 def _read_raw(old: PimValue, raw: str, params: Parameters, zones: Zones) -> PimValue:
@@ -249,16 +249,18 @@ def duration_of(raw: str) -> timedelta:
     return value
 
 
-def add_duration(start: Moment, length: timedelta) -> Moment:
+def add_duration(start: Moment, raw: str) -> Moment:
     """Days are nominal, hours exact (RFC 5545 3.3.6): a day later is the same wall clock, 24 hours later is not."""
+    length = duration_of(raw)
     if is_date(start):
         return start + timedelta(days=length.days)
     assert isinstance(start, datetime)
     if start.tzinfo is None:
         return start + length
-    same_clock = start + timedelta(days=length.days)
-    exact = length - timedelta(days=length.days)
-    return (same_clock.astimezone(UTC) + exact).astimezone(start.tzinfo)
+    days = raw.partition("T")[0]
+    nominal = duration_of(days) if days.strip("+-P ") else timedelta(0)
+    exact = length - nominal
+    return ((start + nominal).astimezone(UTC) + exact).astimezone(start.tzinfo)
 
 
 def _complete_end(values: dict[str, PimValue]) -> None:
@@ -267,6 +269,6 @@ def _complete_end(values: dict[str, PimValue]) -> None:
     if not isinstance(start, date) or "dtend" in values:
         return
     if isinstance(raw := values.get("duration"), str):
-        values["dtend"] = add_duration(start, duration_of(raw))
+        values["dtend"] = add_duration(start, raw)
     else:
         values["dtend"] = start + timedelta(days=1) if is_date(start) else start

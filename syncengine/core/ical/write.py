@@ -7,23 +7,26 @@ the item's own TZID, UTC, floating, or date.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from icalendar.parser import Contentline, Parameters
-from icalendar.prop import vDuration, vText
+from icalendar.prop import vDuration
 
 from syncengine.core.ical.lines import Component, Line, parse
 from syncengine.core.ical.read import KINDS, NotShareable, master_of, parts, read
 from syncengine.errors import ItemError
 from syncengine.model.item import Item, PimValue, PimValues
 from syncengine.model.pim import Kind
-from syncengine.times import Moment, is_date
+from syncengine.times import Moment, is_date, to_utc
 
 _TIMES = frozenset({"dtstart", "dtend", "due", "exdate"})
 _UTC_ONLY = frozenset({"completed"})
 _RAW = frozenset({"rrule", "priority", "percent-complete", "duration"})
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+"""What no text may hold (RFC 5545 3.1, and XML on the way to a CalDAV server)."""
 _COMPONENT = {kind: name for name, kind in KINDS.items()}
 
 
@@ -50,7 +53,7 @@ def write(text: str, changes: PimValues, zone: ZoneInfo) -> str:
     newline = "\r\n" if "\r\n" in text else "\n"
     form = _form(text, component, item, zone)
     edits: list[tuple[int, int, str]] = []
-    for name, value in _settled(item, changes):
+    for name, value in _settled(item, changes, zone):
         edits += _edit(text, component, name, value, form, newline)
     for start, end, replacement in sorted(edits, reverse=True):
         text = text[:start] + replacement + text[end:]
@@ -66,7 +69,7 @@ def _form(text: str, component: Component, item: Item, clock: ZoneInfo) -> _Form
     return _Form(str(tzid) if tzid and zone else "", zone if tzid else None, floating, clock)
 
 
-def _settled(item: Item, changes: PimValues) -> list[tuple[str, PimValue]]:
+def _settled(item: Item, changes: PimValues, clock: ZoneInfo) -> list[tuple[str, PimValue]]:
     """The changes with start and end made consistent: an item written with DURATION stays so (RFC 5545 3.6.1
     allows DTEND or DURATION, never both)."""
     settled = dict(changes)
@@ -74,31 +77,33 @@ def _settled(item: Item, changes: PimValues) -> list[tuple[str, PimValue]]:
     if item.kind is not Kind.EVENT or not moved:
         return sorted(settled.items())
     start = settled.get("dtstart", item.values.get("dtstart"))
-    end = _sound_end(start, settled.pop("dtend", item.values.get("dtend")), item)
+    end = _sound_end(start, settled.pop("dtend", item.values.get("dtend")), item, clock)
     if "duration" in item.values and isinstance(start, date) and isinstance(end, date):
-        settled["duration"] = str(vDuration(_between(start, end)).to_ical().decode())  # type: ignore[no-untyped-call]
+        settled["duration"] = str(vDuration(_between(start, end, clock)).to_ical().decode())  # type: ignore[no-untyped-call]
     elif end is not None:
         settled["dtend"] = end
     return sorted(settled.items())
 
 
-def _sound_end(start: PimValue, end: PimValue, item: Item) -> PimValue:
+def _sound_end(start: PimValue, end: PimValue, item: Item, clock: ZoneInfo) -> PimValue:
     """An end before its start, or of another type, would make the item unreadable: the old length is kept instead."""
     if not isinstance(start, date) or not isinstance(end, date):
         return end
     same_type = is_date(start) == is_date(end)
-    if same_type and _between(start, end) >= timedelta(0):
+    if same_type and _between(start, end, clock) >= timedelta(0):
         return end
     old_start, old_end = item.values.get("dtstart"), item.values.get("dtend")
     if isinstance(old_start, date) and isinstance(old_end, date) and is_date(old_start) == is_date(start):
-        return start + _between(old_start, old_end)
+        return start + _between(old_start, old_end, clock)
     return start + timedelta(days=1) if is_date(start) else start + timedelta(hours=1)
 
 
-def _between(start: Moment, end: Moment) -> timedelta:
-    if isinstance(start, datetime) and isinstance(end, datetime) and start.tzinfo and end.tzinfo:
-        return end.astimezone(UTC) - start.astimezone(UTC)
-    return end - start  # type: ignore[operator]
+def _between(start: Moment, end: Moment, clock: ZoneInfo) -> timedelta:
+    if isinstance(start, datetime) and isinstance(end, datetime):
+        return to_utc(end, clock) - to_utc(start, clock)
+    assert not isinstance(start, datetime)
+    assert not isinstance(end, datetime)
+    return end - start
 
 
 def _edit(
@@ -140,7 +145,7 @@ def _lines(name: str, value: PimValue, params: Parameters, form: _Form) -> list[
         return [_times_line(name, value, params, form)]
     if name in _RAW:
         return [_line(name, params, str(value))]
-    return [_line(name, params, vText(str(value)).to_ical().decode("utf-8"))]
+    return [_line(name, params, _escape(str(value)))]
 
 
 def _times_line(name: str, value: PimValue, params: Parameters, form: _Form) -> str:
@@ -166,6 +171,13 @@ def _time_text(value: Moment, form: _Form) -> str:
 
 def _utc_text(value: datetime) -> str:
     return (value if value.tzinfo else value.replace(tzinfo=UTC)).astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
+
+
+def _escape(text: str) -> str:
+    """RFC 5545 3.3.11. The library's own takes the letters of a path like C:\\New for a line end."""
+    for plain, escaped in (("\\", "\\\\"), (";", "\\;"), (",", "\\,"), ("\r\n", "\n"), ("\r", "\n"), ("\n", "\\n")):
+        text = text.replace(plain, escaped)
+    return _CONTROL.sub("", text)
 
 
 def _line(name: str, params: Parameters, value: str) -> str:

@@ -99,7 +99,7 @@ def same(name: str, one: Value, other: Value) -> bool:
     one, other = (empty(kind) if v is None or v == "" else v for v in (one, other))
     if kind in SETS and isinstance(one, tuple) and isinstance(other, tuple):
         return frozenset(one) == frozenset(other)
-    return one == other and isinstance(one, datetime) == isinstance(other, datetime)
+    return one == other
 
 
 def _moving(type_map: TypeMap, against: Direction) -> Iterator[FieldMap]:
@@ -153,11 +153,14 @@ def _comparable(image: object) -> object:
 def _shows(
     item: Item, pim: str, result: dict[str, PimValue], new: Values, rows: tuple[FieldMap, ...], context: Context
 ) -> bool:
-    """Whether the item has that value already, or would, with the other properties set, mean `new` without it."""
+    """Whether the item has that value already, or means `new` without it: as it is or, where the meaning depends on
+    the start, with the other properties set."""
     if _comparable(item.values.get(pim)) == _comparable(result[pim]):
         return True
-    rest: dict[str, PimValue] = {**item.values, **{name: image for name, image in result.items() if name != pim}}
     both = [row for row in rows if row.pim == pim and row.direction is Direction.BOTH]
+    anchored = any(CONVERTERS[row.converter].anchored for row in both)
+    others = {name: image for name, image in result.items() if name != pim} if anchored else {}
+    rest: dict[str, PimValue] = {**item.values, **others}
     meant = (same(row.field, _up_row(row, rest, context, False), value_of(new, row.field)) for row in both)
     return bool(both) and all(meant)
 

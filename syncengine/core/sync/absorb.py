@@ -12,11 +12,14 @@ from syncengine.core.ical.read import NotShareable, read
 from syncengine.core.mapping.apply import defaults, moved_up, untranslated, up
 from syncengine.core.mapping.context import Context
 from syncengine.core.sync.correlate import DERIVED
+from syncengine.core.sync.merge import united
 from syncengine.core.sync.roles import Part, part_in
+from syncengine.model.activity import field_type
 from syncengine.model.item import Item
 from syncengine.model.mapping import Mapping, TypeMap
 from syncengine.model.pim import Kind, Resource
 from syncengine.model.proxy import ItemState, Proxy, Share, There
+from syncengine.model.values import SETS
 
 
 def properties(mapping: Mapping) -> frozenset[str]:
@@ -57,7 +60,14 @@ def absorb(proxy: Proxy, resource: Resource, new: Item, type_map: TypeMap, me: C
         return seen
     old = snapshot(proxy, type_map)
     moved = moved_up(old, new, type_map, me, proxy.shadow)
-    return replace(seen, values={**proxy.values, **moved})
+    before = up(old, type_map, me) if old else {}
+    lists = {n: united(before[n], v, proxy.values.get(n)) for n, v in moved.items() if n in before and _is_list(n)}
+    return replace(seen, values={**proxy.values, **moved, **lists})
+
+
+def _is_list(name: str) -> bool:
+    """Lists move by what was added and removed: whom the server related besides stays (OWN-3)."""
+    return field_type(name) in SETS
 
 
 def snapshot(proxy: Proxy, type_map: TypeMap) -> Item | None:

@@ -24,6 +24,8 @@ from syncengine.model.values import Values, to_json
 DERIVED = "activity-"
 """UID prefix of items made from activities: the rest is the activity's id (ACT-8)."""
 PEOPLE = ("employees", "contacts", "participants")
+_GIVEN_BY_US = ("integration_id", "timezone")
+"""What an item made from an activity says although the activity does not: no news for the server."""
 
 
 def derived_uid(activity_id: str) -> str:
@@ -78,13 +80,15 @@ def link(proxy: Proxy, activity: Activity, item: Item | None, type_map: TypeMap,
     if mine is Part.GUEST:
         return replace(linked, values={**proxy.values, **activity.values}).settled()
     rows = {row.field: row for row in type_map.fields}
+    made_from_it = proxy.item is not None and proxy.item.uid == derived_uid(activity.id)
     values: dict[str, object] = {**activity.values, **proxy.values}
     agreed: dict[str, object] = {}
     stored: dict[str, object] = {}
     for name in proxy.values:  # what only the server has comes down by reconciling
         row = rows.get(name)
-        if _agree(
-            name, proxy.values, activity.values, item, type_map, me, up_only=bool(row and row.direction is Direction.UP)
+        up_only = bool(row and row.direction is Direction.UP)
+        if _agree(name, proxy.values, activity.values, item, type_map, me, up_only=up_only) or (
+            made_from_it and name in _GIVEN_BY_US and not activity.values.get(name)
         ):
             values[name] = activity.values.get(name)
             agreed[name], stored[name] = values[name], values[name]

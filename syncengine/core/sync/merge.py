@@ -75,7 +75,7 @@ def _both(
     assert proxy.server is not None
     here, there = proxy.values.get(name), proxy.server.values.get(name)
     if field_type(name) in SETS:
-        united = _united(proxy.agreed.get(name), here, there)
+        united = united(proxy.agreed.get(name), here, there)
         if united != tuple(there or ()):  # type: ignore[arg-type]
             push[name] = united
         else:
@@ -90,7 +90,7 @@ def _both(
         held.append(Held(name, "changed differently on both sides", proxy.agreed.get(name), here, there))
 
 
-def _united(base: Value, here: Value, there: Value) -> Value:
+def united(base: Value, here: Value, there: Value) -> Value:
     """The server's set with what was added and removed here."""
     sets: list[set[Any]] = [set(v) if isinstance(v, tuple) else set() for v in (base, here, there)]
     old, mine, theirs = sets

@@ -192,8 +192,12 @@ class ServerSide:
         """The activity is gone, as asked or before we asked."""
         self.state.solve(PROBLEMS, [proxy.id])
         if isinstance(command, Insert | Update):
-            self.state.save([replace(proxy, there=There.DELETED)], dirty=True)
             self.work.again = True
+            if isinstance(command, Insert):  # an activity had this id and is gone; shared again, it gets a new one
+                self.state.forget([proxy.id])
+                self.state.save([replace(proxy, id=self.work.new_id())], dirty=True)
+            else:
+                self.state.save([replace(proxy, there=There.DELETED)], dirty=True)
             return
         verb = "left" if isinstance(command, Leave) else "deleted"
         self.work.did(proxy, SIDE, "updated" if verb == "left" else verb, because)
