@@ -11,6 +11,7 @@ that many bytes, as on a full disk. The answer is one line: the exit code, negat
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import resource
@@ -50,6 +51,8 @@ def _preload() -> None:
     }
     for module in wanted:
         importlib.import_module(module)
+    gc.collect()
+    gc.freeze()  # children then share the memory instead of copying it
 
 
 def _become(job: dict[str, Any]) -> None:

@@ -1,7 +1,7 @@
 """A run that dies: `python -m tests.e2e.killed_run CONFIG STEP` synchronizes and kills itself at the given step.
 
-A step is each point at which a kill leaves something else behind: inside a transaction of the state before and after
-its work, after its commit, and before and after each write to a side. STEP 0 lives, and prints the steps it took.
+Steps are the beginning, the end and the commit of every transaction of the state, and before and after each write to a
+side. STEP 0 lives, and prints the steps it took.
 """
 
 from __future__ import annotations
