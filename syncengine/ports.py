@@ -6,7 +6,7 @@ a `SideError` the whole side.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Any, Protocol
@@ -108,8 +108,12 @@ class ActivityStore(Protocol):
     def find(self, key: NaturalKey, values: Values) -> list[Activity]:
         """Live activities whose fields of the key have the given values, oldest first. Ignores visibility."""
 
-    def add(self, activity: Activity, at: datetime) -> None:
-        """Insert. Raises AlreadyThere when a live activity has the same integration id and owner."""
+    def expect(self, ids: Sequence[str], values: Sequence[Values]) -> None:
+        """Activities with these ids and values are looked up next. What is asked about all of them at once need not
+        be asked about each; the answers of `get` and `find` stay the same."""
+
+    def add(self, activity: Activity, at: datetime) -> Activity:
+        """Insert; the activity as stored. Raises AlreadyThere when a live one has the same integration id and owner."""
 
     def change(self, activity: Activity, at: datetime) -> None:
         """Store values and version of an activity that is there; raises AlreadyThere like `add`."""
@@ -123,10 +127,10 @@ class ActivityStore(Protocol):
         """(number, activity) changed, (number, id) deleted, (number, id) left, each in the order of numbers > after,
         together at most `limit`, but never cutting through one number: a single one that is longer comes whole."""
 
-    def answer(self, command_id: str, employee_id: str) -> Json | None:
-        """What was answered to this command of this employee, or None."""
+    def answers(self, command_ids: Sequence[str], employee_id: str) -> Mapping[str, Json]:
+        """What was answered to those of the commands of this employee that were answered."""
 
-    def remember(self, command_id: str, employee_id: str, answer: Json, at: datetime) -> None: ...
+    def remember(self, answers: Mapping[str, Json], employee_id: str, at: datetime) -> None: ...
 
     def forget_answers(self, before: datetime) -> None:
         """Drop the answers remembered before this instant."""

@@ -71,7 +71,11 @@ class CaldavPim:
         return PimChanges(self._listing(), frozenset(), None, complete=True)
 
     def fetch(self, hrefs: Sequence[str]) -> Iterator[Fetched]:
-        names = list(dict.fromkeys(hrefs))
+        """While one batch is worked on, the server looks for the next."""
+        for batch in _one_ahead(self._batches(list(dict.fromkeys(hrefs)))):
+            yield from batch
+
+    def _batches(self, names: Sequence[str]) -> Iterator[list[Fetched]]:
         batches = deque(names[at : at + quirks.MULTIGET] for at in range(0, len(names), quirks.MULTIGET))
         refused = 0
         while batches:
@@ -84,7 +88,7 @@ class CaldavPim:
                 half = len(batch) // 2
                 batches.extendleft((batch[half:], batch[:half]))
             else:
-                yield from (self._fetched(href, (found or {}).get(href)) for href in batch)
+                yield [self._fetched(href, (found or {}).get(href)) for href in batch]
 
     def create(self, href: str, text: str) -> Written:
         reply = self._wire.send(Ask.CREATE, "PUT", href, text, ICALENDAR | {"If-None-Match": "*"})
@@ -232,3 +236,15 @@ class CaldavPim:
 
     def _where(self, href: str) -> str:
         return self._wire.url + href
+
+
+def _one_ahead(batches: Iterator[list[Fetched]]) -> Iterator[list[Fetched]]:
+    """The same batches; the next is made in a thread. So the connection serves one thread at a time, as long as
+    whoever reads the batches asks nothing else of it meanwhile."""
+    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - only where something is to be fetched
+
+    with ThreadPoolExecutor(1) as thread:
+        coming = thread.submit(next, batches, None)
+        while (batch := coming.result()) is not None:
+            coming = thread.submit(next, batches, None)
+            yield batch

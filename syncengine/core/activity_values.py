@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
 from difflib import get_close_matches
@@ -22,6 +23,7 @@ _DISPLAY_SPELLINGS: Mapping[str, DisplayIn] = {
     "communications and activities": DisplayIn.COMMUNICATION,
 }
 _DISPLAY_NAMES = ", ".join(display.value for display in DisplayIn)
+_NO_TEXT = re.compile("[\x00\ud800-\udfff]")
 _TYPE_SPELLINGS = {"email-inbound": "Email - Inbound", "email-outbound": "Email - Outbound"}
 _DEFAULT_TYPES = {
     DisplayIn.CALENDAR: "Appointment",
@@ -54,7 +56,7 @@ def _check_limits(name: str, value: Value) -> None:
         if isinstance(text, str):
             if len(text) > longest:
                 raise ItemError(f"{name} is longer than {longest} characters.", fix=f"shorten {name}")
-            if "\x00" in text or any("\ud800" <= c <= "\udfff" for c in text):
+            if _NO_TEXT.search(text):
                 raise ItemError(f"{name} holds a character that is not text.", fix=f"remove it from {name}")
     if isinstance(value, int) and not -MAX_NUMBER <= value <= MAX_NUMBER:
         raise ItemError(f"{name} is too large a number.", fix=f"correct {name}")

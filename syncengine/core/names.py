@@ -15,6 +15,8 @@ OURS = ServerNames()
 
 def outward(values: Mapping[str, V], names: ServerNames) -> dict[str, V]:
     """Our field names and values → the server's. What it has no other word for stays as it is."""
+    if not names.fields and not names.values:
+        return dict(values)
     return {names.fields.get(name, name): _said(value, names.values.get(name, {})) for name, value in values.items()}
 
 

@@ -47,6 +47,15 @@ VERBS = (
     "adds", "sets", "removes", "imports",
     "sees", "sees_nothing_of", "server_has", "server_has_nothing_of", "server_count", "holds", "explains",
 )  # fmt: skip
+_A_TABLE, _WORDS = "a table, { … }", "a text, or a list of texts"
+_SHAPES: dict[str, tuple[str, tuple[type, ...]]] = {
+    **dict.fromkeys(VERBS, (_A_TABLE, (dict,))),
+    **dict.fromkeys(("sees_nothing_of", "server_has_nothing_of", "deletes"), (_WORDS, (str, list))),
+    **dict.fromkeys(("shares", "unshares", "disconnects"), ("a text", (str,))),
+    **dict.fromkeys(("confirms", "reconnects"), ("true", (bool,))),
+    "removes": (f"{_WORDS}, or {_A_TABLE}", (str, list, dict)),
+    "server_count": ("a number", (int,)),
+}
 _NAMES = ("story", "requirements", "step", "users", "directory", "mapping")
 _SETTINGS = ("share_new", "share_existing", "addresses", "zone", "employee", "calendar")
 COUNTS = (
@@ -99,6 +108,10 @@ def _step(number: int, raw: dict[str, Any], faults: list[str]) -> Step | None:
         faults.append(f"step {number}: {_unknown(verbs[0], VERBS)}")
         return None
     details = raw[verbs[0]]
+    shape, types = _SHAPES[verbs[0]]
+    if not isinstance(details, types):
+        faults.append(f"step {number}: {verbs[0]} is followed by {shape}")
+        return None
     if verbs[0] in ("syncs", "rehearses"):
         faults += [f"step {number}: {_unknown(name, _RUN)}" for name in details if name not in _RUN]
     return Step(number, raw.get("user", ""), verbs[0], details, raw.get("say", ""))

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from enum import StrEnum
 
-from syncengine.times import Moment, is_date, iso, parse_moment
+from syncengine.times import Moment, iso, parse_moment
 
 Value = None | bool | int | str | date | datetime | tuple[str, ...] | tuple[Moment, ...]
 Values = Mapping[str, Value]
@@ -38,9 +38,7 @@ def to_json(value: Value) -> Json:
     """Plain JSON: times as RFC 3339, dates as dates, lists sorted as they are."""
     if isinstance(value, tuple):
         return [to_json(v) for v in value]
-    if isinstance(value, datetime) or is_date(value):
-        return iso(value)  # type: ignore[arg-type]
-    return value  # type: ignore[return-value]
+    return iso(value) if isinstance(value, date) else value
 
 
 def from_json(raw: object, kind: FieldType) -> Value:

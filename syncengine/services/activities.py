@@ -9,6 +9,7 @@ changed nothing and are decided anew.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any, cast
@@ -34,7 +35,7 @@ from syncengine.model.commands import (
     Update,
 )
 from syncengine.model.directory import Directory, Employee
-from syncengine.model.values import Values
+from syncengine.model.values import Json, Values
 from syncengine.ports import ActivityStore
 from syncengine.times import Clock
 
@@ -130,13 +131,25 @@ class Activities:
 
     def apply(self, commands: Sequence[Command]) -> Sequence[Outcome]:
         with self._store.transaction(write=True):
-            caller = self._caller()
-            outcomes = [self._answer(command, caller) for command in commands]
-            self._store.forget_answers(self._clock() - ANSWERS_KEPT)
+            caller, now = self._caller(), self._clock()
+            answers = dict(self._store.answers([command.id for command in commands], caller.id))
+            known = set(answers)
+            self._look_ahead(commands, caller)
+            outcomes = [self._answer(command, caller, answers) for command in commands]
+            given = {command_id: answer for command_id, answer in answers.items() if command_id not in known}
+            self._store.remember(given, caller.id, now)
+            self._store.forget_answers(now - ANSWERS_KEPT)
         return outcomes
 
-    def _answer(self, command: Command, caller: rules.Caller) -> Outcome:
-        if (known := self._store.answer(command.id, caller.id)) is not None:
+    def _look_ahead(self, commands: Sequence[Command], caller: rules.Caller) -> None:
+        inserts = [command for command in commands if isinstance(command, Insert)]
+        wanted = [{**c.values, "owner": rules.owner_of(c.values, caller)} for c in inserts]
+        with suppress(ItemError), self._store.savepoint():  # what no database can hold is refused with its command
+            self._store.expect([c.activity_id for c in inserts], wanted)
+
+    def _answer(self, command: Command, caller: rules.Caller, answers: dict[str, Json]) -> Outcome:
+        """The answer given already, or now; one that changed something is put to the `answers`."""
+        if (known := answers.get(command.id)) is not None:
             return outcome_from_json(cast(Mapping[str, Any], known))
         try:
             with self._store.savepoint():
@@ -146,7 +159,7 @@ class Activities:
         except (ValueError, TypeError, KeyError, OverflowError) as e:
             return Refused(command.id, f"The command cannot be understood: {e}", "correct its values")
         if isinstance(outcome, (Stored, Linked, Removed)):
-            self._store.remember(command.id, caller.id, outcome_to_json(outcome), self._clock())
+            answers[command.id] = outcome_to_json(outcome)
         return outcome
 
     def _carry_out(self, command: Command, caller: rules.Caller) -> Outcome:
@@ -216,13 +229,12 @@ class Activities:
         provisional = rules.is_guests_copy(stored, command.origin, caller)
         new = Activity(command.activity_id, 1, stored, command.origin, provisional=provisional)
         try:
-            self._store.add(new, self._clock())
+            return Stored(command.id, self._store.add(new, self._clock()))
         except AlreadyThere:
             found = self._store.find(rules.UNIQUE_KEY, values) if command.keys else []
             if not found:
                 raise
             return self._link(command, (found[0], rules.UNIQUE_KEY), values, caller)
-        return Stored(command.id, self._stored(new.id))
 
     def _look_up(self, command: Insert, values: Values, caller: rules.Caller) -> tuple[Activity, NaturalKey] | None:
         """The activity the natural keys mean, in their order; at last the integration id alone (KEY-7)."""
@@ -266,6 +278,6 @@ def _generic_owner(directory: Directory, configured: str) -> Employee:
     )
     raise ConfigError(
         what,
-        fix="configure the address of an employee of the directory who owns what no known employee owns; "
-        "it should not be a real person",
+        fix="configure the address of an employee of the directory who owns what no known employee owns and is not a "
+        'real person, or bring that employee into the directory with "syncengine directory import"',
     )

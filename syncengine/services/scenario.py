@@ -273,6 +273,10 @@ def _syncs(here: _Play, actor: _Actor, details: Any) -> None:
     if bool(stopped) != bool(error) or (isinstance(stopped, str) and stopped.lower() not in found.lower()):
         raise Untrue(f"expected {'it to stop: ' + str(stopped) if stopped else 'no stop'}, found {error or 'no stop'}")
     _check_counts(report, expected)
+    if not stopped:
+        again, _ = _run(here, actor, dry_run=True)
+        if again.writes or again.linked:
+            raise Untrue(f"a second run right after it would still do something: {_said(again)}")
 
 
 def _rehearses(here: _Play, actor: _Actor, details: Any) -> None:
@@ -385,7 +389,8 @@ def _sets(here: _Play, actor: _Actor, details: Any) -> None:
 
 
 def _removes(here: _Play, actor: _Actor, details: Any) -> None:
-    for one in _each(details):
+    names = details["activity"] if isinstance(details, Mapping) else details
+    for one in _each(names):
         activity_editing.delete(actor.server, _activity_id(here, actor, one), lambda: next(here.ids))
 
 
@@ -538,8 +543,12 @@ def _find(here: _Play, actor: _Actor, uid: str) -> Resource | None:
         try:
             item = read(fetched.text)
         except ItemError:
+            if f"UID:{uid}" in fetched.text.splitlines():
+                return fetched
             continue
-        if not isinstance(item, NotShareable) and item.uid == uid:
+        if isinstance(item, NotShareable):
+            continue
+        if item.uid == uid:
             return fetched
     return None
 

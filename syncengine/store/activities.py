@@ -16,15 +16,14 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from syncengine.errors import AlreadyThere, ItemError
 from syncengine.model.activity import SERVER_ONLY, Activity, Origin, field_type
@@ -45,6 +44,8 @@ class _Work:
 
     connection: sa.Connection
     number: int
+    absent: set[tuple[str, ...]] = field(default_factory=set)
+    """Ids, integration ids, and owners with digests of descriptions, that no activity has, as `expect` found out."""
 
 
 class Activities:
@@ -135,7 +136,26 @@ class Activities:
 
     # --- reading activities ---
 
+    def expect(self, ids: Sequence[str], values: Sequence[Values]) -> None:
+        wanted = {("id", one) for one in ids} | {mark for record in values for mark in _marks(record)}
+        texts = {kind: [mark[-1] for mark in wanted if mark[0] == kind] for kind in ("id", "integration_id", "subject")}
+        owners = sorted({mark[1] for mark in wanted if mark[0] == "subject"})
+        a = t.activity.c
+        questions = (
+            sa.select(sa.literal("id"), a.id).where(self._among(a.id, texts["id"])),
+            sa.select(sa.literal("integration_id"), a.integration_id).where(
+                self._among(a.integration_id, texts["integration_id"]), *_LIVE_AND_LINKED
+            ),
+            sa.select(sa.literal("subject"), a.owner, a.description_digest).where(
+                self._among(a.owner, owners), self._among(a.description_digest, texts["subject"])
+            ),
+        )
+        there = {tuple(row) for question in questions for row in self._connection.execute(question)}
+        self._work.absent.update(wanted - there)
+
     def get(self, activity_id: str) -> tuple[Activity, bool] | None:
+        if ("id", activity_id) in self._work.absent:
+            return None
         row = self._connection.execute(_BY_ID, {"wanted": activity_id}).mappings().first()
         return (_activity(row), not row["deleted"]) if row else None
 
@@ -152,10 +172,13 @@ class Activities:
     def _among(self, column: sa.Column[Any], values: Sequence[str]) -> sa.ColumnElement[bool]:
         """`column` is one of `values`, which travel as one parameter however many they are."""
         if self._connection.dialect.name == "postgresql":
-            return column == sa.any_(sa.bindparam("among", list(values), type_=postgresql.ARRAY(sa.Text)))
+            wanted = sa.bindparam("among", list(values), type_=sa.ARRAY(sa.Text), unique=True)
+            return column == sa.any_(wanted)
         return column.in_(sa.select(sa.func.json_each(json.dumps(list(values))).table_valued("value").c.value))
 
     def find(self, key: NaturalKey, values: Values) -> list[Activity]:
+        if not self._work.absent.isdisjoint(_marks({name: values.get(name) for name in key})):
+            return []
         wanted = {f"wanted_{name}": t.to_column(values.get(name), field_type(name)) for name in key}
         if "description" in key:
             wanted["wanted_digest"] = t.digest(values.get("description"))
@@ -163,7 +186,7 @@ class Activities:
 
     # --- writing activities ---
 
-    def add(self, activity: Activity, at: datetime) -> None:
+    def add(self, activity: Activity, at: datetime) -> Activity:
         row = t.to_columns(activity.values) | {
             "id": activity.id,
             "version": activity.version,
@@ -173,9 +196,12 @@ class Activities:
             "created_by": activity["created_by"],
             "updated": iso(at),
         }
-        if self._connection.execute(_insert(self._connection.dialect.name), row).first() is None:
+        stored = self._connection.execute(_insert(self._connection.dialect.name), row).mappings().first()
+        if stored is None:
             raise _already_there(activity)
+        self._now_there(activity)
         self._join(activity.id, _team(activity))
+        return _activity(stored)
 
     def change(self, activity: Activity, at: datetime) -> None:
         found = self.get(activity.id)
@@ -187,6 +213,7 @@ class Activities:
             "provisional": activity.provisional,
             "updated": iso(at),
         }
+        self._now_there(activity)
         with self._unique(activity):
             self._connection.execute(sa.update(t.activity).where(t.activity.c.id == activity.id).values(row))
         self._keep_overwritten(old, activity, at)
@@ -199,6 +226,9 @@ class Activities:
         self._connection.execute(sa.update(t.activity).where(t.activity.c.id == activity_id).values(tombstone))
         self._tell_members(activity_id)
 
+    def _now_there(self, activity: Activity) -> None:
+        self._work.absent.difference_update([("id", activity.id), *_marks(activity.values)])
+
     def _keep_overwritten(self, old: Activity, new: Activity, at: datetime) -> None:
         names = sorted({*old.values, *new.values} - SERVER_ONLY)
         overwritten = {name: to_json(old[name]) for name in names if old[name] != new[name]}
@@ -210,10 +240,11 @@ class Activities:
         self._connection.execute(sa.update(t.member).where(here).values(number=self._work.number))
 
     def _part(self, activity_id: str, employees: set[str]) -> None:
+        """Off the team. They were told with the others just before, while they were on it."""
         if employees:
             who = self._among(t.member.c.employee_id, sorted(employees))
             gone = sa.and_(t.member.c.activity_id == activity_id, who)
-            self._connection.execute(sa.update(t.member).where(gone).values(live=0, number=self._work.number))
+            self._connection.execute(sa.update(t.member).where(gone).values(live=0))
 
     def _join(self, activity_id: str, employees: set[str]) -> None:
         number = self._work.number
@@ -257,13 +288,19 @@ class Activities:
 
     # --- answers already given ---
 
-    def answer(self, command_id: str, employee_id: str) -> Json | None:
-        found = self._connection.execute(_ANSWER, {"wanted": command_id, "of": employee_id}).scalar_one_or_none()
-        return None if found is None else json.loads(found)
+    def answers(self, command_ids: Sequence[str], employee_id: str) -> Mapping[str, Json]:
+        query = sa.select(t.command.c.id, t.command.c.answer).where(
+            self._among(t.command.c.id, command_ids), t.command.c.employee_id == employee_id
+        )
+        return {row.id: json.loads(row.answer) for row in self._connection.execute(query)}
 
-    def remember(self, command_id: str, employee_id: str, answer: Json, at: datetime) -> None:
-        row = {"id": command_id, "employee_id": employee_id, "answer": json.dumps(answer, ensure_ascii=False)}
-        self._connection.execute(sa.insert(t.command), row | {"at": iso(at)})
+    def remember(self, answers: Mapping[str, Json], employee_id: str, at: datetime) -> None:
+        rows = [
+            {"id": one, "employee_id": employee_id, "answer": json.dumps(answer, ensure_ascii=False), "at": iso(at)}
+            for one, answer in answers.items()
+        ]
+        if rows:
+            self._connection.execute(sa.insert(t.command), rows)
 
     def forget_answers(self, before: datetime) -> None:
         self._connection.execute(sa.delete(t.command).where(t.command.c.at < iso(before)))
@@ -274,9 +311,8 @@ class Activities:
 
 # Statements are built once: building one costs as much as running it.
 _BY_ID = sa.select(t.activity).where(t.activity.c.id == sa.bindparam("wanted"))
-_ANSWER = sa.select(t.command.c.answer).where(
-    t.command.c.id == sa.bindparam("wanted"), t.command.c.employee_id == sa.bindparam("of")
-)
+_LIVE_AND_LINKED = (sa.text("integration_id <> ''"), sa.text("deleted = 0"))
+"""In so many words, or the planner does not see that the unique index serves."""
 
 
 @lru_cache(maxsize=64)
@@ -287,16 +323,23 @@ def _by_key(key: NaturalKey) -> sa.Select[Any]:
         query = query.where(t.activity.c[name] == sa.bindparam(f"wanted_{name}"))
     if "description" in key:
         query = query.where(t.activity.c.description_digest == sa.bindparam("wanted_digest"))
-    if "integration_id" in key:  # said in so many words, or the planner does not see that the unique index serves
-        query = query.where(sa.text("integration_id <> ''"), sa.text("deleted = 0"))
+    if "integration_id" in key:
+        query = query.where(*_LIVE_AND_LINKED)
     return query.order_by(t.activity.c.created, t.activity.c.id)
 
 
 @lru_cache(maxsize=2)
 def _insert(dialect: str) -> sa.Insert:
-    """Inserts an activity and returns its id, or nothing when a unique index objects."""
-    insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
-    return insert(t.activity).on_conflict_do_nothing().returning(t.activity.c.id)
+    """Inserts an activity and returns its row, or nothing when a unique index objects."""
+    found: sa.Insert = server_directory.insert(t.activity, dialect).on_conflict_do_nothing().returning(t.activity)
+    return found
+
+
+def _marks(values: Values) -> list[tuple[str, ...]]:
+    """By what an activity with these values could be found."""
+    linked, subject = values.get("integration_id"), t.digest(values.get("description"))
+    found: list[tuple[str, ...]] = [("integration_id", str(linked))] if linked else []
+    return [*found, ("subject", str(values.get("owner")), subject)] if subject else found
 
 
 def _already_there(activity: Activity) -> AlreadyThere:

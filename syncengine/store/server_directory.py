@@ -6,10 +6,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from functools import lru_cache
+from importlib import import_module
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from syncengine.model.directory import Account, Contact, Directory, Employee, Opportunity
 from syncengine.store import server_tables as t
@@ -32,13 +32,18 @@ def upsert(connection: sa.Connection, table: sa.Table, rows: Sequence[Mapping[st
         connection.execute(statement, [dict(row) for row in rows])
 
 
+def insert(table: sa.Table, dialect: str) -> Any:
+    """An insert with `on_conflict…`, which two dialects spell alike. The other dialect stays unimported."""
+    return import_module(f"sqlalchemy.dialects.{dialect}").insert(table)
+
+
 @lru_cache(maxsize=64)
 def _upsert(table: sa.Table, columns: tuple[str, ...], dialect: str) -> sa.Insert:
-    insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
     keys = [c.name for c in table.primary_key]
-    statement = insert(table)
+    statement = insert(table, dialect)
     rest = {name: statement.excluded[name] for name in columns if name not in keys}
-    return statement.on_conflict_do_update(index_elements=keys, set_=rest)
+    found: sa.Insert = statement.on_conflict_do_update(index_elements=keys, set_=rest)
+    return found
 
 
 def read(connection: sa.Connection, version: int) -> Directory:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 ZONE = """BEGIN:VTIMEZONE
 TZID:Europe/Berlin
@@ -25,11 +25,12 @@ END:VTIMEZONE
 """
 NOTES = r"Agenda\: numbers of the quarter\, open points\, who does what.\nThe papers lie in the usual folder.\n" * 3
 MARK = "SUMMARY:"
+FIRST = datetime(2024, 1, 1, 8, tzinfo=UTC)
 
 
 def text(number: int) -> str:
     """Item `number`: of ten, five meetings, one day off, one series, two to-dos, and one meeting with guests."""
-    body = _KINDS[number % len(_KINDS)](number, datetime(2024, 1, 1, 8) + timedelta(hours=7 * number))
+    body = _KINDS[number % len(_KINDS)](number, FIRST + timedelta(hours=7 * number))
     zone = ZONE if "TZID=" in body else ""
     found = f"BEGIN:VCALENDAR\nVERSION:2.0\nPRODID:-//Example//Calendar 1.0//EN\n{zone}{body}END:VCALENDAR\n"
     return found.replace("\n", "\r\n")
@@ -53,7 +54,8 @@ def uid_of(item: str) -> str:
 
 
 def _meeting(number: int, start: datetime) -> str:
-    return _event(number, _from_to(start), f"DESCRIPTION:{NOTES}\nLOCATION:Room {number % 40}\nCATEGORIES:Work\n{_ALARM}")
+    words = f"DESCRIPTION:{NOTES}\nLOCATION:Room {number % 40}\nCATEGORIES:Work\n"
+    return _event(number, _from_to(start), words + _ALARM)
 
 
 def _short(number: int, start: datetime) -> str:
@@ -74,7 +76,8 @@ def _with_guests(number: int, start: datetime) -> str:
     guests = "".join(
         f"ATTENDEE;CN=Guest {n};PARTSTAT=NEEDS-ACTION;RSVP=TRUE:mailto:guest{n}@example.com\n" for n in range(5)
     )
-    return _event(number, _from_to(start), f"ORGANIZER;CN=Alice:mailto:alice@example.org\n{guests}DESCRIPTION:{NOTES}\n")
+    organizer = "ORGANIZER;CN=Alice:mailto:alice@example.org\n"
+    return _event(number, _from_to(start), f"{organizer}{guests}DESCRIPTION:{NOTES}\n")
 
 
 def _to_do(number: int, start: datetime) -> str:

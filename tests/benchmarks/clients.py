@@ -98,9 +98,7 @@ class Ours:
         server = bootstrap.open_server(load(self._config))
         uids = {calendars.uid(number) for number in numbers}
         found = [a for a in server.activities() if a["integration_id"] in uids]
-        commands = [
-            Update(str(uuid4()), a.id, a.version, {"description": f"{word} {a['description']}"}) for a in found
-        ]
+        commands = [Update(str(uuid4()), a.id, a.version, {"description": f"{word} {a['description']}"}) for a in found]
         outcomes = server.apply(commands)
         server.close()
         if [type(o) for o in outcomes] != [Stored] * len(numbers):

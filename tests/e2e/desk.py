@@ -171,7 +171,8 @@ class Desk:
     @contextmanager
     def as_server_user(self) -> Iterator[ActivityServer]:
         """The activity server as its user sees it, without the command line: quicker where there is much to do."""
-        server = bootstrap.open_server(load(self.config))
+        config = load(self.config)
+        server = bootstrap.open_server(config, bootstrap.load_mapping(config.pims[0].mapping, config).names)
         try:
             yield server
         finally:

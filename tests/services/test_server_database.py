@@ -75,10 +75,12 @@ def test_a_full_disk_is_said_and_leaves_everything_as_it_was(sqlite_url: str) ->
         pages = store._connection.execute(sa.text("PRAGMA page_count")).scalar_one()
         store._connection.execute(sa.text(f"PRAGMA max_page_count = {pages + 2}"))
     world = embedded(store)
+    activity = world.stored("ann")
     with pytest.raises(StorageError, match="disk is full"):
-        world.meet("ann", comments="x" * 900_000)
-    assert list(world.as_user("ann").activities()) == []
-    assert world.stored("ann").version == 1
+        world.meet("ann", integration_id="uid-2", comments="x" * 900_000)
+    with pytest.raises(StorageError, match="disk is full"):
+        world.set("ann", activity, comments="x" * 900_000)
+    assert list(world.as_user("ann").activities()) == [activity]
     store.close()
 
 

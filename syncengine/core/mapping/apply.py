@@ -134,7 +134,8 @@ def _shadowed(row: FieldMap, value: Value, item: PimValues, context: Context, sh
     image = _image(row, shadow, context)
     if image is SILENT:
         return value
-    return kept if same(row.field, _up_row(row, {**item, row.pim: image}, context, False), value) else value
+    rest = item if CONVERTERS[row.converter].anchored else {}  # a completed to-do is at 100 whatever percent it shows
+    return kept if same(row.field, _up_row(row, {**rest, row.pim: image}, context, False), value) else value
 
 
 def _differ(row: FieldMap, old: Values, new: Values, context: Context) -> bool:
@@ -153,15 +154,18 @@ def _comparable(image: object) -> object:
 def _shows(
     item: Item, pim: str, result: dict[str, PimValue], new: Values, rows: tuple[FieldMap, ...], context: Context
 ) -> bool:
-    """Whether the item has that value already, or means `new` without it: as it is or, where the meaning depends on
-    the start, with the other properties set."""
-    if _comparable(item.values.get(pim)) == _comparable(result[pim]):
+    """Whether the item has that value already, or one that means the same. What a rule means depends on the start, so
+    there it is whether the item would, with the other properties set, mean `new` without it."""
+    there, image = item.values.get(pim), result[pim]
+    if _comparable(there) == _comparable(image):
         return True
     both = [row for row in rows if row.pim == pim and row.direction is Direction.BOTH]
-    anchored = any(CONVERTERS[row.converter].anchored for row in both)
-    others = {name: image for name, image in result.items() if name != pim} if anchored else {}
-    rest: dict[str, PimValue] = {**item.values, **others}
-    meant = (same(row.field, _up_row(row, rest, context, False), value_of(new, row.field)) for row in both)
+    if any(CONVERTERS[row.converter].anchored for row in both):
+        rest: dict[str, PimValue] = {**item.values, **{name: other for name, other in result.items() if name != pim}}
+        meant = (same(row.field, _up_row(row, rest, context, False), value_of(new, row.field)) for row in both)
+    else:
+        one, other = {pim: there}, {pim: image}
+        meant = (same(r.field, _up_row(r, one, context, False), _up_row(r, other, context, False)) for r in both)
     return bool(both) and all(meant)
 
 

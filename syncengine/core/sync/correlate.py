@@ -92,9 +92,14 @@ def link(proxy: Proxy, activity: Activity, item: Item | None, type_map: TypeMap,
         ):
             values[name] = activity.values.get(name)
             agreed[name], stored[name] = values[name], values[name]
-        elif activity.provisional and name not in PEOPLE:
+        elif (activity.provisional and name not in PEOPLE) or _finds_owner(name, activity, me):
             agreed[name], stored[name] = activity.values.get(name), activity.values.get(name)
     return replace(linked, values=values, agreed=agreed, stored=stored)  # type: ignore[arg-type]
+
+
+def _finds_owner(name: str, activity: Activity, me: Context) -> bool:
+    """Another client could not tell who owns it; this one can: the activity becomes the owner's."""
+    return name == "owner" and activity["owner"] == me.generic_owner
 
 
 def _agree(

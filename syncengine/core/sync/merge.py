@@ -35,7 +35,7 @@ def merge(proxy: Proxy, rows: Rows, part: Part) -> Merge:
     push: dict[str, Value] = {}
     pull: dict[str, Value] = {}
     held: list[Held] = []
-    for name in sorted(proxy.values.keys() | remote.keys()):
+    for name in sorted(proxy.values.keys() | remote.keys() | proxy.agreed.keys() | proxy.stored.keys()):
         if name in SERVER_ONLY:
             continue
         here = _counts(name, proxy, rows, part) and not same(proxy.values, proxy.agreed, name)
@@ -75,11 +75,11 @@ def _both(
     assert proxy.server is not None
     here, there = proxy.values.get(name), proxy.server.values.get(name)
     if field_type(name) in SETS:
-        united = united(proxy.agreed.get(name), here, there)
-        if united != tuple(there or ()):  # type: ignore[arg-type]
-            push[name] = united
+        everybody = united(proxy.agreed.get(name), here, there)
+        if everybody != tuple(there or ()):  # type: ignore[arg-type]
+            push[name] = everybody
         else:
-            pull[name] = united
+            pull[name] = everybody
         return
     policy = row.policy if row else Policy.SERVER
     if policy is Policy.PIM:

@@ -17,8 +17,8 @@ from syncengine.core.sync.roles import Part, part_in
 from syncengine.model.activity import Activity, field_type
 from syncengine.model.commands import Command, Delete, Insert, Leave, NaturalKey, Outcome, Removed, Stored, Update
 from syncengine.model.mapping import Authority
-from syncengine.model.proxy import Held, Proxy, Share, There
-from syncengine.model.values import SETS, Value, Values
+from syncengine.model.proxy import Held, Proxy, Share, There, same
+from syncengine.model.values import SETS, FieldType, Value, Values
 
 
 class Here(StrEnum):
@@ -42,8 +42,7 @@ class Verdict(StrEnum):
     DELETE_THERE = "delete on the server"
     LEAVE = "leave the team"
     DELETE_HERE = "delete the item"
-    UNSHARE = "unshare the item"
-    UNLINK = "unlink"
+    UNLINK = "unshare the item"
     FORGET = "forget"
     HOLD = "hold"
 
@@ -75,7 +74,6 @@ VERDICTS: Mapping[tuple[Here, Change], Row] = {
     (H.SAME, C.CHANGED): Row(V.PULL, "unchanged here, changed on the server"),
     (H.SAME, C.DELETED): Row(V.DELETE_HERE, "unchanged here, deleted on the server"),
     (H.SAME, C.LEFT): Row(V.UNLINK, "no longer visible on the server; the item stays"),
-    (H.CHANGED, C.ABSENT): Row(V.INSERT, "shared here, new to the server"),
     (H.CHANGED, C.SAME): Row(V.PUSH, "changed here, unchanged on the server"),
     (H.CHANGED, C.CHANGED): Row(V.MERGE, "changed on both sides, merged field by field"),
     (H.CHANGED, C.DELETED): Row(V.HOLD, "changed here, deleted on the server"),
@@ -101,7 +99,8 @@ VERDICTS: Mapping[tuple[Here, Change], Row] = {
     (H.QUIT, C.DELETED): Row(V.UNLINK, "unshared here, deleted on the server"),
     (H.QUIT, C.LEFT): Row(V.UNLINK, "unshared here, no longer visible on the server"),
 }
-"""Every pair has its row; `tests/core/test_verdicts.py` has one story for each."""
+"""Every pair that can be has its row (what is not on the server has no base to have changed from);
+`tests/core/test_verdicts.py` has one story for each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +111,9 @@ class Decision:
     because: str
     proxy: Proxy
     command: Command | None = None
+
+
+_PEOPLE = (FieldType.IDS, FieldType.ADDRESSES)
 
 
 def here(proxy: Proxy, merged: Merge | None, part: Part) -> Here:
@@ -126,6 +128,10 @@ def here(proxy: Proxy, merged: Merge | None, part: Part) -> Here:
 
 
 def there(proxy: Proxy, merged: Merge | None) -> Change:
+    """That people left or joined is no reason to keep what its owner deletes: their lists never conflict."""
+    if proxy.there is There.LIVE and proxy.item is not None and proxy.item.gone and merged:
+        told = {*merged.pull, *(h.field for h in merged.held)}
+        return Change.CHANGED if any(field_type(name) not in _PEOPLE for name in told) else Change.SAME
     if proxy.there is There.LIVE:
         return Change.CHANGED if merged and merged.there else Change.SAME
     return {There.ABSENT: Change.ABSENT, There.DELETED: Change.DELETED, There.LEFT: Change.LEFT}[proxy.there]
@@ -134,7 +140,8 @@ def there(proxy: Proxy, merged: Merge | None) -> Change:
 def decide(proxy: Proxy, rows: Rows, keys: tuple[NaturalKey, ...], me: Context, command_id: str) -> Decision:
     """The decision about one proxy; `command_id` is the id a command would carry."""
     part = part_in(proxy, me)
-    merged = merge(proxy, rows, part) if proxy.server is not None else None
+    on_server = proxy.server is not None and proxy.there is not There.ABSENT
+    merged = merge(proxy, rows, part) if on_server else None
     verdict, because = VERDICTS[here(proxy, merged, part), there(proxy, merged)]
     proxy = replace(proxy, held=merged.held if merged and verdict in _MERGING else ())
     if proxy.hold and verdict in (*_MERGING, Verdict.INSERT):
@@ -173,7 +180,7 @@ def _delete_here(d: Decision, merged: Merge | None, keys: tuple[NaturalKey, ...]
     """Only what the product made is deleted (ACT-7); a user's own item stays and is unshared."""
     if d.proxy.item and d.proxy.item.made:
         return d
-    return Decision(Verdict.UNSHARE, "deleted on the server; the user's own item stays", _unshared(d.proxy))
+    return Decision(Verdict.UNLINK, "deleted on the server; the user's own item stays", _unshared(d.proxy))
 
 
 def _unlink(d: Decision, merged: Merge | None, keys: tuple[NaturalKey, ...], command_id: str) -> Decision:
@@ -193,7 +200,6 @@ _CARRY_OUT = {
     Verdict.DELETE_THERE: _delete,
     Verdict.LEAVE: _leave,
     Verdict.DELETE_HERE: _delete_here,
-    Verdict.UNSHARE: _unlink,
     Verdict.UNLINK: _unlink,
     Verdict.FORGET: _rest,
     Verdict.HOLD: _hold,
@@ -209,14 +215,22 @@ def _unshared(proxy: Proxy) -> Proxy:
 
 def stored(proxy: Proxy, sent: Values, activity: Activity, rows: Rows) -> Proxy:
     """The proxy once the server has stored `sent`. Recorded is what it stored, not what was sent; where it stored
-    something else, the client keeps its own value (a server that rounds) or takes the server's (people, OWN-5)."""
+    something else, the client keeps its own value (a server that rounds) or takes the server's (people, OWN-5).
+    A list merged from both sides keeps its bases: merging again, which changes nothing more, brings it down."""
     values, agreed, base = dict(proxy.values), dict(proxy.agreed), dict(proxy.stored)
     for name, value in sent.items():
+        if _united(name, proxy):
+            continue
         base[name] = activity.values.get(name)
         agreed[name] = value
         if values.get(name) == value and _servers(name, rows):
             values[name] = agreed[name] = activity.values.get(name)
     return replace(proxy, server=activity, there=There.LIVE, values=values, agreed=agreed, stored=base)
+
+
+def _united(name: str, proxy: Proxy) -> bool:
+    """Whether what was sent of a list held changes of the server's too."""
+    return field_type(name) in SETS and proxy.server is not None and not same(proxy.server.values, proxy.stored, name)
 
 
 def _servers(name: str, rows: Rows) -> bool:

@@ -144,6 +144,7 @@ class PimSide:
         uids: dict[str, list[tuple[str, KnownItem]]] = {}
         for pim, known in self.state.with_uid(i.uid for _, i in new if i.uid):
             uids.setdefault(known.uid, []).append((pim, known))
+        adopted: list[tuple[Proxy, Item]] = []
         for resource, item in new:
             others = [(p, k) for p, k in uids.get(item.uid, []) if (p, k.href) != (self.name, resource.href)]
             if twin := next((k for p, k in others if p == self.name and not k.gone), None):
@@ -153,11 +154,16 @@ class PimSide:
             moved = next((k for p, k in others if p == self.name and k.gone and k.proxy_id), None)
             if moved and moved.proxy_id:
                 self._absorb(self.state.proxies([moved.proxy_id])[moved.proxy_id], resource, item)
+            elif any(not k.gone for p, k in others if p != self.name):
+                # the same item in a second collection: one activity, linked with the first
+                self.state.save([self._adopted(resource, item, Share.NEVER)], dirty=False)
             else:
-                self._adopt(resource, item, elsewhere=any(not k.gone for p, k in others if p != self.name))
+                share = core.starts_shared(item.kind, self.shares)
+                adopted.append((self._adopted(resource, item, share), item))
             if item.uid:
                 known = KnownItem(resource.href, resource.etag, item.uid, None, False)
                 uids.setdefault(item.uid, []).append((self.name, known))
+        self._pair(adopted)
 
     def _collision(self, resource: Resource, item: Item, twin: KnownItem) -> None:
         self.work.fail(
@@ -170,22 +176,25 @@ class PimSide:
             ),
         )
 
-    def _adopt(self, resource: Resource, item: Item, *, elsewhere: bool) -> None:
-        type_map = self._type(item.kind)
-        share = Share.NEVER if elsewhere else core.starts_shared(item.kind, self.shares)
-        proxy = core.adopt(self.work.new_id(), self.name, resource, item, type_map, share, self.me)
-        if elsewhere:  # the same item in a second collection: one activity, linked with the first
-            self.state.save([proxy], dirty=False)
-            return
-        keys = keys_of_item(proxy.values, type_map)
-        waiting = self.state.waiting(keys, "activity")
-        partner = pairs(keys, waiting)
-        if partner is None:
-            self.state.save([proxy], dirty=share is Share.SHARED, keys={proxy.id: keys})
-            return
+    def _adopted(self, resource: Resource, item: Item, share: Share) -> Proxy:
+        return core.adopt(self.work.new_id(), self.name, resource, item, self._type(item.kind), share, self.me)
+
+    def _pair(self, adopted: Sequence[tuple[Proxy, Item]]) -> None:
+        """Link new items with activities that wait for them; the others wait for theirs from now on."""
+        keys = {proxy.id: keys_of_item(proxy.values, self._type(item.kind)) for proxy, item in adopted}
+        waiting = self.state.waiting((key for texts in keys.values() for key in texts), "activity")
+        for proxy, item in adopted:
+            if partner := pairs(keys[proxy.id], waiting):
+                waiting = [(key, waiter) for key, waiter in waiting if waiter != partner]
+                self._meet(proxy, item, partner)
+            else:
+                self.state.save([proxy], dirty=proxy.share is Share.SHARED, keys=keys)
+
+    def _meet(self, proxy: Proxy, item: Item, partner: str) -> None:
         waiter = self.state.proxies([partner])[partner]
         assert waiter.server is not None
-        met = replace(link(proxy, waiter.server, item, type_map, self.me), id=waiter.id, there=waiter.there)
+        linked = link(proxy, waiter.server, item, self._type(item.kind), self.me)
+        met = replace(linked, id=waiter.id, there=waiter.there)
         self.state.save([met], dirty=True)
         self.work.linked(met, "the item of an activity already known has arrived")
 

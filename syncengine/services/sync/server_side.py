@@ -212,4 +212,4 @@ class ServerSide:
 
 def held_back(decision: Decision) -> bool:
     """Whether a decision ends here: nothing is told, nothing shown."""
-    return decision.verdict in (Verdict.HOLD, Verdict.UNSHARE, Verdict.UNLINK) and decision.command is None
+    return decision.verdict in (Verdict.HOLD, Verdict.UNLINK) and decision.command is None
