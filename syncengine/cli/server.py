@@ -189,6 +189,7 @@ def serve(config_path: Path | None, host: str, port: int, mapping_name: str | No
 
     from syncengine import bootstrap
     from syncengine.model.mapping import ServerNames
+    from syncengine.services.activities import check_generic_owner
     from syncengine.services.tokens import recognise
     from syncengine.web.app import create_app
 
@@ -205,6 +206,7 @@ def serve(config_path: Path | None, host: str, port: int, mapping_name: str | No
         return bootstrap.embedded(store, employee.id, config.server.generic_owner) if employee else None
 
     try:
+        check_generic_owner(store, config.server.generic_owner)
         click.echo(f"Serving on http://{host}:{port} (Ctrl-C ends it).", err=True)
         uvicorn.run(create_app(activities_of, names), host=host, port=port, log_level="warning", access_log=False)
     finally:

@@ -52,8 +52,8 @@ activity = sa.Table(
     sa.Column("description_digest", sa.Text),  # a long text cannot be indexed itself
     sa.Column("extra", sa.Text),
 )
-# Partial, `WHERE deleted = 0 AND integration_id <> ''`, as the first migration says: to repeat it here, SQLAlchemy would
-# import its PostgreSQL half, which takes longer than the rest of a run that finds nothing.
+# Partial, `WHERE deleted = 0 AND integration_id <> ''`, as the first migration says. Repeated here, it would make every
+# run import SQLAlchemy's half for PostgreSQL.
 sa.Index("uq_act_activity_key", activity.c.integration_id, activity.c.owner, unique=True)
 sa.Index("ix_act_activity_subject", activity.c.owner, activity.c.description_digest)
 

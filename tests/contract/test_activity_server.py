@@ -399,8 +399,8 @@ def test_a_large_batch_is_carried_out_in_order(world: World) -> None:
         values = {**meeting("ann"), "integration_id": f"uid-{n}", "planned": NINE + timedelta(days=n)}
         return Insert(f"c-{n}", f"a-{n}", {**values, "planned_completion": None}, KEYS)
 
-    outcomes = world.as_user("ann").apply([single(n) for n in range(450)])
-    assert [outcome.command_id for outcome in outcomes] == [f"c-{n}" for n in range(450)]
+    outcomes = world.as_user("ann").apply([single(n) for n in range(510)])
+    assert [outcome.command_id for outcome in outcomes] == [f"c-{n}" for n in range(510)]
     assert all(isinstance(outcome, Stored) for outcome in outcomes)
 
 

@@ -79,7 +79,9 @@ def test_a_conflict_keeps_all_three_values() -> None:
 
 def test_a_conflict_in_one_field_does_not_stop_the_others() -> None:
     base = {"description": "Lunch", "location": "Canteen", "account": "acme"}
-    found = merged(base, base | {"description": "Early", "location": "Bar"}, base | {"description": "Late", "account": "b"})
+    found = merged(
+        base, base | {"description": "Early", "location": "Bar"}, base | {"description": "Late", "account": "b"}
+    )
     assert (found.push, found.pull) == ({"location": "Bar"}, {"account": "b"})
     assert [h.field for h in found.held] == ["description"]
 
@@ -108,8 +110,12 @@ def test_what_the_server_alone_writes_is_no_change() -> None:
 def test_each_side_is_compared_with_its_own_past() -> None:
     """A server that rounds: what it stored differs from what was meant, and that is no change on either side."""
     rounding = Proxy(
-        "p", None, {"comments": "a long text"}, agreed={"comments": "a long text"},
-        server=Activity("a", 3, {"comments": "a long"}), stored={"comments": "a long"},
+        "p",
+        None,
+        {"comments": "a long text"},
+        agreed={"comments": "a long text"},
+        server=Activity("a", 3, {"comments": "a long"}),
+        stored={"comments": "a long"},
     )
     assert merge(rounding, ROWS, Part.OWNER) == Merge({}, {}, (), False, False)
 
@@ -142,10 +148,8 @@ def test_sets_merge_by_what_was_added_and_removed(
     result = set(found.push.get("employees", found.pull.get("employees", there)) or ())
     assert found.held == ()
     for who in "abcde":
-        if (who in here) != (who in base):
-            expected = who in here  # what somebody did here counts …
-        else:
-            expected = who in there  # … and else what the others say
+        moved_here = (who in here) != (who in base)
+        expected = who in (here if moved_here else there)
         assert (who in result) is expected
 
 
@@ -176,13 +180,15 @@ def test_a_guest_brings_the_id_to_an_activity_that_has_none() -> None:
 
 
 def test_of_the_generic_owners_team_everybodys_word_counts() -> None:
-    assert merged({"description": "a"}, {"description": "b"}, {"description": "a"}, Part.TEAM).push == {"description": "b"}
+    assert merged({"description": "a"}, {"description": "b"}, {"description": "a"}, Part.TEAM).push == {
+        "description": "b"
+    }
 
 
 # --- in general ------------------------------------------------------------------------------------------------------
 
 NAMES = ["description", "location", "comments", "account", "priority", "owner"]
-RECORDS = st.fixed_dictionaries({}, optional={n: WORDS for n in NAMES} | {"employees": MEMBERS})
+RECORDS = st.fixed_dictionaries({}, optional=dict.fromkeys(NAMES, WORDS) | {"employees": MEMBERS})
 
 
 @settings(max_examples=300)

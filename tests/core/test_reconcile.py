@@ -54,7 +54,12 @@ def test_people_are_as_the_server_says() -> None:
 
 
 def test_what_the_server_fills_in_by_itself_comes_down() -> None:
-    after = stored(Proxy("p", None, {"comments": "x"}), {"comments": "x"}, Activity("a", 1, {"comments": "x", "status": "Open"}), ROWS)
+    after = stored(
+        Proxy("p", None, {"comments": "x"}),
+        {"comments": "x"},
+        Activity("a", 1, {"comments": "x", "status": "Open"}),
+        ROWS,
+    )
     assert merge(after, ROWS, Part.OWNER).pull == {"status": "Open"}
 
 
@@ -141,7 +146,9 @@ def test_every_verdict_has_its_reason_in_words() -> None:
 @pytest.mark.parametrize("where", There)
 @pytest.mark.parametrize("owner", ["E1", "E2", "E9"])
 @pytest.mark.parametrize("changed", [False, True])
-def test_no_proxy_is_without_a_row(share: Share, item: ItemState | None, where: There, owner: str, changed: bool) -> None:
+def test_no_proxy_is_without_a_row(
+    share: Share, item: ItemState | None, where: There, owner: str, changed: bool
+) -> None:
     base = {**BASE, "owner": owner}
     values = {**base, "location": "Bar"} if changed else base
     proxy = replace(linked(values, {**base, "description": "Late"}, base), share=share, item=item, there=where)

@@ -328,7 +328,7 @@ def test_a_token_nobody_issued_is_refused_and_never_shown(desk: Desk, tmp_path: 
         client.env["TEST_TOKEN"] = "not-a-token-of-yours"
         client.configure()
         done = client.do("sync")
-        assert (done.code, "refused" in done.err, "Traceback" in done.err) == (4, True, False)
+        assert (done.code, "does not know this token" in done.err, "Traceback" in done.err) == (4, True, False)
         assert "not-a-token-of-yours" not in done.out + done.err
         assert client.do("directory", "import", str(desk.folder / "directory.json")).code == 2
         assert client.do("token", OTHER).code == 2

@@ -7,7 +7,6 @@ live token in a field there is no conflict and both sides must show it; with mor
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -29,6 +28,8 @@ ROUNDS = 8
 class Thing:
     """One calendar entry or to-do, wherever it is. `owner`: one, two or generic; `made`: by the user or the server.
 
+    people: who must be related at last, or must not. hidden: what no item can hold. keep: the unknown line of a user's
+    item. guests: what guests typed into their own copies.
     vague: only the weak promises hold (state lost, shared anew, paired by subject and start, restored).
     gone: "item" or "activity": its owner deleted it on that side and nobody had changed it on the other."""
 
@@ -40,6 +41,7 @@ class Thing:
     live: dict[str, set[str]] = field(default_factory=dict)
     guests: dict[tuple[str, str], str] = field(default_factory=dict)
     hidden: dict[str, object] = field(default_factory=dict)
+    people: dict[str, bool] = field(default_factory=dict)
     keep: dict[str, str] = field(default_factory=dict)
     calendars: set[str] = field(default_factory=set)
     vague: bool = False
@@ -196,13 +198,12 @@ def _strict(thing: Thing, activity: Activity | None, item: Item | None) -> None:
     else:
         assert item is not None, f"(c) the item {thing.uid} is not there"
         assert activity is not None, f"(c) {thing.uid} has no activity"
+        related = (*(activity["employees"] or ()), *(activity["contacts"] or ()))  # type: ignore[misc]
+        for who, there in thing.people.items():
+            assert (who in related) is there, f"(c) {who} is {'not ' if there else ''}related"
         for what, tokens in thing.live.items():
             if len(tokens) == 1:
                 (one,) = tokens
                 assert token(activity[what]) == one, f"(c) the activity's {what} is {activity[what]!r}, not {one}"
                 if what in FIELDS:
                     assert shown(item, what) == one, f"(c) the item's {what} is {shown(item, what)!r}, not {one}"
-
-
-def both(things: list[Thing]) -> Iterator[Thing]:
-    yield from things

@@ -15,6 +15,7 @@ at the same moment; an organizer whose newer revision arrives; a resolved confli
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from hypothesis import settings
@@ -57,6 +58,7 @@ FETCH = st.lists(
     st.sampled_from([frozenset[Fault](), frozenset({Fault.UNREACHABLE}), frozenset({Fault.UNREADABLE})]), max_size=3
 )
 SERVER = st.lists(st.sampled_from(["fine", "fine", "before", "after"]), max_size=5)
+CUSTOMER = "ATTENDEE:mailto:customer@client.test\r\n"
 TROUBLE = st.builds(Trouble, CHANGES, FETCH, WRITES, SERVER)
 
 
@@ -75,11 +77,16 @@ class Convergence(RuleBasedStateMachine):
         if self.world is None:
             return
         try:
-            check(self.world, self.things)
+            check(self.here, self.things)
         finally:
-            self.world.close()
+            self.here.close()
 
     # --- helpers ---
+
+    @property
+    def here(self) -> World:
+        assert self.world, "a story begins with a world"
+        return self.world
 
     def _value(self, field: str, long: bool = False) -> tuple[Any, str]:
         """A value nobody has typed before, and its token."""
@@ -90,27 +97,24 @@ class Convergence(RuleBasedStateMachine):
         return value, found
 
     def _in_calendar(self, user: str, pick: int, kind: Kind | None = None) -> Thing | None:
-        assert self.world
-        present = self.world.items(user)
+        present = self.here.items(user)
         found = [t for t in self.things if t.uid in present and kind in (None, t.kind)]
         return found[pick % len(found)] if found else None
 
     def _on_server(self, pick: int) -> tuple[Thing, str, str] | None:
         """A thing with an activity, its id, and a user who may edit it."""
-        assert self.world
         found = []
         for thing in self.things:
-            ids = {a.id for a in self.world.with_integration_id(thing.uid)} | {thing.activity or ""}
+            ids = {a.id for a in self.here.with_integration_id(thing.uid)} | {thing.activity or ""}
             for user in (thing.owner,) if thing.owner != "generic" else ("one", "two"):
-                found += [(thing, a.id, user) for a in self.world.server(user).activities() if a.id in ids]
+                found += [(thing, a.id, user) for a in self.here.server(user).activities() if a.id in ids]
         return found[pick % len(found)] if found else None
 
     def _unseen(self, thing: Thing, user: str) -> bool:
         """Whether the server has something of the thing that this client has not taken in."""
-        assert self.world
-        versions = {a.id: a.version for a in self.world.activities().values()}
-        known = [p for p in self.world.proxies(user) if p.item and p.item.uid == thing.uid]
-        ids = {a.id for a in self.world.with_integration_id(thing.uid)} | ({thing.activity} & versions.keys())
+        versions = {a.id: a.version for a in self.here.activities().values()}
+        known = [p for p in self.here.proxies(user) if p.item and p.item.uid == thing.uid]
+        ids = {a.id for a in self.here.with_integration_id(thing.uid)} | ({thing.activity} & versions.keys())
         synced = {p.server.id: p.server.version for p in known if p.server}
         return any(synced.get(i or "") != versions.get(i or "") for i in ids)
 
@@ -128,7 +132,6 @@ class Convergence(RuleBasedStateMachine):
     def create_item(
         self, user: str, kind: Kind, twin: bool, organizer: str, filled: set[str], long: bool, lags: bool
     ) -> None:
-        assert self.world
         self.number += 1
         uid = f"item-{self.number}"
         organizer = "nobody" if kind is Kind.TODO else organizer
@@ -143,36 +146,34 @@ class Convergence(RuleBasedStateMachine):
             values[FIELDS[field]] = value
         if kind is Kind.EVENT:
             values["dtend"] = values["dtstart"] + w.timedelta(minutes=30)
-        text = new(kind, uid, values, self.world.now)
+        text = new(kind, uid, values, self.here.now)
         thing.keep[user] = f"k{self.number}"
         lines = [f"X-KEEP:{thing.keep[user]}"]
         if organizer != "nobody":
             address = "boss@outside.test" if organizer == "outside" else f"{user}@example.com"
             lines += [f"ORGANIZER:mailto:{address}"]
             lines += [f"ATTENDEE:mailto:{who}@example.com" for who in ("one", "two")]
-        self.world.put(user, uid, _with(text, lines), lags=lags)
+        self.here.put(user, uid, _with(text, lines), lags=lags)
         thing.calendars.add(user)
         self.things.append(thing)
 
     @rule(user=USERS, pick=PICK)
     def invite(self, user: str, pick: int) -> None:
         """The copy of a meeting arrives in the other calendar, or arrives again after a change."""
-        assert self.world
         thing = self._in_calendar(user, pick, Kind.EVENT)
         other = "two" if user == "one" else "one"
         if thing is None or thing.owner == other or thing.made == "server":
             return
-        text = self.world.items(user)[thing.uid][0].text
+        text = self.here.items(user)[thing.uid][0].text
         if "ORGANIZER" not in text or (thing.owner == "generic" and other in thing.calendars):
             return
-        self.world.put(other, thing.uid, text)
+        self.here.put(other, thing.uid, text)
         thing.calendars.add(other)
         thing.keep[other] = thing.keep[user]
         thing.guests = {key: value for key, value in thing.guests.items() if key[0] != other}
 
     @rule(user=USERS, pick=PICK, field=FIELD, long=st.booleans(), lags=st.booleans())
     def edit_item(self, user: str, pick: int, field: str, long: bool, lags: bool) -> None:
-        assert self.world
         if (thing := self._in_calendar(user, pick)) is None:
             return
         value, typed = self._value(field, long)
@@ -181,17 +182,15 @@ class Convergence(RuleBasedStateMachine):
     @rule(user=USERS, pick=PICK, field=TEXT)
     def agree(self, user: str, pick: int, field: str) -> None:
         """Types just what the server says."""
-        assert self.world
         thing = self._in_calendar(user, pick)
         if thing is None or user != thing.owner:
             return
-        for activity in self.world.with_integration_id(thing.uid):
+        for activity in self.here.with_integration_id(thing.uid):
             if typed := token(activity[field]):
                 self._save(user, thing, field, activity[field], typed, False)
 
     def _save(self, user: str, thing: Thing, field: str, value: Any, typed: str, lags: bool) -> None:
-        assert self.world
-        resource, item = self.world.items(user)[thing.uid]
+        resource, item = self.here.items(user)[thing.uid]
         if thing.owner in (user, "generic"):
             thing.typed(field, shown(item, field), typed)
         else:
@@ -199,39 +198,47 @@ class Convergence(RuleBasedStateMachine):
         changes = {FIELDS[field]: value}
         if field == "planned" and thing.kind is Kind.EVENT:
             changes["dtend"] = value + w.timedelta(minutes=30)
-        self.world.put(user, thing.uid, write(resource.text, changes, w.ZoneInfo("UTC")), lags=lags)
+        self.here.put(user, thing.uid, write(resource.text, changes, w.ZoneInfo("UTC")), lags=lags)
 
     @rule(user=USERS, pick=PICK, priority=st.sampled_from([1, 3, 5, 9]), done=st.booleans())
     def tick_todo(self, user: str, pick: int, priority: int, done: bool) -> None:
-        assert self.world
         if (thing := self._in_calendar(user, pick, Kind.TODO)) is None:
             return
         thing.contested = True
         thing.hidden.pop("priority", None)
         thing.hidden.pop("status", None)
         changes = {"priority": priority, "status": "COMPLETED" if done else "IN-PROCESS"}
-        text = self.world.items(user)[thing.uid][0].text
-        self.world.put(user, thing.uid, write(text, changes, w.ZoneInfo("UTC")))
+        text = self.here.items(user)[thing.uid][0].text
+        self.here.put(user, thing.uid, write(text, changes, w.ZoneInfo("UTC")))
+
+    @rule(user=USERS, pick=PICK)
+    def invite_customer(self, user: str, pick: int) -> None:
+        """The owner invites one more, or takes the invitation back."""
+        thing = self._in_calendar(user, pick, Kind.EVENT)
+        if thing is None or thing.owner != user or thing.made == "server":
+            return
+        text = self.here.items(user)[thing.uid][0].text
+        thing.people["customer"] = CUSTOMER not in text
+        text = text.replace(CUSTOMER, "") if CUSTOMER in text else _with(text, [CUSTOMER.strip()])
+        self.here.put(user, thing.uid, text)
 
     @rule(user=USERS, pick=PICK)
     def edit_unknown_line(self, user: str, pick: int) -> None:
-        assert self.world
         thing = self._in_calendar(user, pick)
         if thing is None or user not in thing.keep:
             return
         self.number += 1
-        text, old = self.world.items(user)[thing.uid][0].text, thing.keep[user]
+        text, old = self.here.items(user)[thing.uid][0].text, thing.keep[user]
         thing.keep[user] = f"k{self.number}"
-        self.world.put(user, thing.uid, text.replace(f"X-KEEP:{old}\r\n", f"X-KEEP:{thing.keep[user]}\r\n"))
+        self.here.put(user, thing.uid, text.replace(f"X-KEEP:{old}\r\n", f"X-KEEP:{thing.keep[user]}\r\n"))
 
     @rule(user=USERS, pick=PICK)
     def delete_item(self, user: str, pick: int) -> None:
-        assert self.world
         if (thing := self._in_calendar(user, pick)) is None:
             return
-        item = self.world.items(user)[thing.uid][1]
+        item = self.here.items(user)[thing.uid][1]
         unseen = self._unseen(thing, user)
-        self.world.drop(user, thing.uid)
+        self.here.drop(user, thing.uid)
         thing.calendars.discard(user)
         if thing.owner == "generic":
             thing.live.clear()  # everybody's word counts, the last one's too
@@ -247,27 +254,23 @@ class Convergence(RuleBasedStateMachine):
     @rule(user=USERS, pick=PICK)
     def put_back(self, user: str, pick: int) -> None:
         """Deleted, and restored before or after anybody has noticed."""
-        assert self.world
         thing = self._in_calendar(user, pick)
         if thing is None or thing.made == "server":
             return
-        text = self.world.items(user)[thing.uid][0].text
-        self.world.drop(user, thing.uid)
-        try:
-            self.world.run(user)
-        except Stopped:
-            pass
-        self.world.put(user, thing.uid, text)
+        text = self.here.items(user)[thing.uid][0].text
+        self.here.drop(user, thing.uid)
+        with suppress(Stopped):
+            self.here.run(user)
+        self.here.put(user, thing.uid, text)
         thing.vague = True
 
     # --- people on the server ---
 
     @rule(user=USERS, kind=st.sampled_from(Kind), twin=st.sampled_from([False, False, True]), to_both=st.booleans())
     def server_add(self, user: str, kind: Kind, twin: bool, to_both: bool) -> None:
-        assert self.world
         thing = Thing("", kind, user, "server", vague=twin)
-        values: dict[str, Any] = {"type": "Field Repair", "account": "acme", "priority": "1-ASAP", "status": "Requested"}
-        thing.hidden = dict(values)
+        thing.hidden = {"type": "Field Repair", "account": "acme", "priority": "1-ASAP", "status": "Requested"}
+        values: dict[str, Any] = dict(thing.hidden)
         values["display_in"] = "Calendar and Activities" if kind is Kind.EVENT else "To Do and Activities"
         for field in ("description", "location", "planned"):
             value, typed = self._value(field)
@@ -280,42 +283,54 @@ class Convergence(RuleBasedStateMachine):
             values["planned_completion"] = values["planned"] + w.timedelta(minutes=30)
             if to_both:
                 values["participants"] = ["one@example.com", "two@example.com"]
-        thing.activity = self.world.add(user, **{n: _plain(v) for n, v in values.items()}).id
+        thing.activity = self.here.add(user, **{n: _plain(v) for n, v in values.items()}).id
         thing.uid = f"activity-{thing.activity}"
         self.things.append(thing)
 
     @rule(pick=PICK, field=FIELD)
     def server_edit(self, pick: int, field: str) -> None:
-        assert self.world
         if (found := self._on_server(pick)) is None:
             return
         thing, identity, user = found
         value, typed = self._value(field)
-        thing.typed(field, token(self.world.activities()[identity][field]), typed)
+        thing.typed(field, token(self.here.activities()[identity][field]), typed)
         self._touched_there(thing)
-        self.world.edit(user, identity, **{field: _plain(value)})
+        self.here.edit(user, identity, **{field: _plain(value)})
 
     @rule(pick=PICK)
     def server_edit_unmapped(self, pick: int) -> None:
         """The type, which no item shows."""
-        assert self.world
         if (found := self._on_server(pick)) is None:
             return
         thing, identity, user = found
         self.number += 1
-        activity = self.world.edit(user, identity, type=f"t{self.number:04d}")
+        activity = self.here.edit(user, identity, type=f"t{self.number:04d}")
         thing.hidden["type"] = activity["type"]
         thing.activity = thing.activity or identity
         self._touched_there(thing)
 
-    @rule(pick=PICK, status=st.sampled_from(["Requested", "On Hold", "Done"]), priority=st.sampled_from(["1-ASAP", "4-Low"]))
+    @rule(pick=PICK)
+    def server_relate(self, pick: int) -> None:
+        """Somebody is put on the team, or taken off, who was never invited."""
+        if (found := self._on_server(pick)) is None:
+            return
+        thing, identity, user = found
+        team = set(self.here.activities()[identity]["employees"] or ()) ^ {"three"}  # type: ignore[arg-type]
+        thing.people["three"] = "three" in team
+        self.here.edit(user, identity, employees=sorted(team))
+        self._touched_there(thing)
+
+    @rule(
+        pick=PICK,
+        status=st.sampled_from(["Requested", "On Hold", "Done"]),
+        priority=st.sampled_from(["1-ASAP", "4-Low"]),
+    )
     def server_edit_state(self, pick: int, status: str, priority: str) -> None:
-        assert self.world
         if (found := self._on_server(pick)) is None:
             return
         thing, identity, user = found
         self._touched_there(thing)
-        self.world.edit(user, identity, status=status, priority=priority)
+        self.here.edit(user, identity, status=status, priority=priority)
         if thing.activity == identity and "priority" in thing.hidden:
             thing.hidden |= {"status": status, "priority": priority}
 
@@ -325,12 +340,11 @@ class Convergence(RuleBasedStateMachine):
 
     @rule(pick=PICK)
     def server_delete(self, pick: int) -> None:
-        assert self.world
         if (found := self._on_server(pick)) is None:
             return
         thing, identity, user = found
-        activity = self.world.activities()[identity]
-        self.world.remove(user, identity)
+        activity = self.here.activities()[identity]
+        self.here.remove(user, identity)
         for field in (*FIELDS, "type"):
             thing.saw(field, token(activity[field]))
         thing.gone = thing.gone or "activity"
@@ -341,9 +355,8 @@ class Convergence(RuleBasedStateMachine):
 
     @rule(user=USERS, pick=PICK, shared=st.booleans())
     def share(self, user: str, pick: int, shared: bool) -> None:
-        assert self.world
         thing = self._in_calendar(user, pick)
-        state = self.world.state(user)
+        state = self.here.state(user)
         if thing is None or not any(p.has_item for p in state.find(thing.uid)):
             return
         thing.vague = True
@@ -351,8 +364,7 @@ class Convergence(RuleBasedStateMachine):
 
     @rule(user=USERS)
     def lose_state(self, user: str) -> None:
-        assert self.world
-        self.world.lose_state(user)
+        self.here.lose_state(user)
         for thing in self.things:
             thing.vague = True
 
@@ -374,19 +386,16 @@ class Convergence(RuleBasedStateMachine):
 
     @rule(user=USERS)
     def confirm(self, user: str) -> None:
-        assert self.world
-        self.world.accept(user)
+        self.here.accept(user)
 
     @precondition(lambda self: len(self.things) > 0)
     @rule()
     def rest(self) -> None:
-        assert self.world
-        check(self.world, self.things)
+        check(self.here, self.things)
 
     def _run(self, user: str, trouble: Trouble) -> None:
-        assert self.world
         try:
-            self.world.run(user, trouble)
+            self.here.run(user, trouble)
         except (Stopped, Killed):
             pass
         except SideError:

@@ -7,7 +7,10 @@ so a failing run can be replayed.
 
 from __future__ import annotations
 
+import atexit
+import json
 import shutil
+import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -214,7 +217,6 @@ def _templates() -> Path:
         store.put_directory(parse_directory(DIRECTORY, "the test's directory"))
     store.close()
     State(str(folder / "state.db")).close()
-    import atexit
 
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder
@@ -307,7 +309,8 @@ class World:
             state.accept([identity for identity, _ in state.doomed()])
 
     def proxies(self, name: str) -> list[Proxy]:
-        return self.state(name).dirty("", 0) + _all(self.state(name))
+        state = self.state(name)
+        return list(state.proxies(row[0] for row in _rows(state, "select id from proxy")).values())
 
     # --- the calendar, as its user handles it ---
 
@@ -361,26 +364,16 @@ class World:
 
     def kept(self, name: str) -> str:
         """All of a client's history, as text to search in."""
-        import json
-        import sqlite3
 
-        state = self.state(name)
-        connection = sqlite3.connect(state.path)
-        try:
-            return json.dumps(connection.execute("select old from history").fetchall(), ensure_ascii=False)
-        finally:
-            connection.close()
+        return json.dumps(_rows(self.state(name), "select old from history"), ensure_ascii=False)
 
 
-def _all(state: State) -> list[Proxy]:
-    import sqlite3
-
+def _rows(state: State, query: str) -> list[tuple[str, ...]]:
     connection = sqlite3.connect(state.path)
     try:
-        ids = [row[0] for row in connection.execute("select id from proxy")]
+        return connection.execute(query).fetchall()
     finally:
         connection.close()
-    return list(state.proxies(ids).values())
 
 
 def at(minute: int) -> datetime:

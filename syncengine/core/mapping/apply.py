@@ -21,14 +21,26 @@ from syncengine.model.activity import field_type, value_of
 from syncengine.model.item import Item, PimValue, PimValues
 from syncengine.model.mapping import Comparison, Condition, Direction, FieldMap, Filter, TypeMap
 from syncengine.model.values import SETS, Value, Values, empty, from_json
+from syncengine.times import to_utc
 
 
 def up(item: Item, type_map: TypeMap, context: Context) -> dict[str, Value]:
     """Every field of the activity the item speaks for, with its id and where it shows. Defaults are not included.
 
     A private item's fields that have a stand-in give that instead (PRV-1)."""
-    fixed: dict[str, Value] = {"integration_id": item.uid or None, "display_in": type_map.display_in}
+    fixed: dict[str, Value] = {"integration_id": unique_id(item, context), "display_in": type_map.display_in}
     return fixed | _up_rows(item.values, type_map, context)
+
+
+def unique_id(item: Item, context: Context) -> str | None:
+    """The item's UID; of a lone occurrence of a series, which has the series' UID, with its original start in UTC
+    (KEY-8)."""
+    original = item.values.get("recurrence-id")
+    if not item.uid or not isinstance(original, date):
+        return item.uid or None
+    if isinstance(original, datetime):
+        return f"{item.uid}/{to_utc(original, context.zone):%Y%m%dT%H%M%SZ}"
+    return f"{item.uid}/{original:%Y%m%d}"
 
 
 def defaults(type_map: TypeMap) -> dict[str, Value]:

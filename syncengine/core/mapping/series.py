@@ -18,6 +18,8 @@ from syncengine.times import Moment
 def series_of(values: PimValues, overrides: int, context: Context) -> Series | NotTranslated | None:
     """The item's series in the server's patterns; None when it is none. Floating times are the context's zone's."""
     rule, start = values.get("rrule"), values.get("dtstart")
+    if not rule and overrides:
+        return NotTranslated("not yet translated: several occurrences of a series without the series")
     if not rule:
         return NotTranslated("not yet translated: extra dates (RDATE)") if values.get("rdate") else None
     if not isinstance(start, date):

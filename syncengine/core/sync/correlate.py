@@ -47,10 +47,13 @@ def key_text(values: Values, key: NaturalKey) -> str | None:
 
 
 def keys_of_item(values: Values, type_map: TypeMap) -> tuple[str, ...]:
-    """Key texts by which an item waits for its activity. An item made from an activity waits for that one first."""
+    """Key texts by which an item waits for its activity. An item made from an activity waits for that one, not for
+    another with the same subject and start."""
     uid = str(values.get("integration_id") or "")
-    derived = (f"derived:{uid.removeprefix(DERIVED)}",) if uid.startswith(DERIVED) else ()
-    return (*derived, *key_texts(values, type_map.natural_keys))
+    if not uid.startswith(DERIVED):
+        return key_texts(values, type_map.natural_keys)
+    by_id = [key for key in type_map.natural_keys if "integration_id" in key]
+    return (f"derived:{uid.removeprefix(DERIVED)}", *key_texts(values, by_id))
 
 
 def keys_of_activity(activity: Activity, type_map: TypeMap) -> tuple[str, ...]:
@@ -75,12 +78,16 @@ def link(proxy: Proxy, activity: Activity, item: Item | None, type_map: TypeMap,
     """The proxy of an item, now of this activity too, with bases set so that reconciling does what first contact
     asks (KEY-5): equal fields agree, an empty side is filled, people are united, a guest's copy yields, an owner's
     copy replaces what a guest's copy brought, and what an owner has otherwise differs in both ways: a conflict."""
+    made_from_it = proxy.item is not None and proxy.item.uid == derived_uid(activity.id)
     linked = replace(proxy, server=activity, there=There.LIVE, share=Share.SHARED, shadow=dict(activity.values))
     mine = part(activity.values, me)
     if mine is Part.GUEST:
-        return replace(linked, values={**proxy.values, **activity.values}).settled()
+        known = replace(linked, values={**proxy.values, **activity.values}).settled()
+        if made_from_it or activity["integration_id"]:
+            return known
+        writes_id_up = {**known.values, "integration_id": proxy.values.get("integration_id")}  # KEY-2
+        return replace(known, values=writes_id_up, agreed={**known.agreed, "integration_id": None})
     rows = {row.field: row for row in type_map.fields}
-    made_from_it = proxy.item is not None and proxy.item.uid == derived_uid(activity.id)
     values: dict[str, object] = {**activity.values, **proxy.values}
     agreed: dict[str, object] = {}
     stored: dict[str, object] = {}

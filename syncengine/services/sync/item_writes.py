@@ -95,7 +95,7 @@ class ItemWrites:
             self.state.forget([after.id])
             self.work.did(before or after, SIDE, verb, because)
             return
-        self.state.save([after], dirty=after.item is None)
+        self.state.save([after], dirty=after.item is None, keys=self.work.waiting([after]))
         self.work.did(after if after.item else before or after, SIDE, verb, because)
 
     def _read_back(self, done: Sequence[_Done]) -> dict[tuple[str, str], Resource]:

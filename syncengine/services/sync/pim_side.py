@@ -40,6 +40,7 @@ class PimSide:
             changed = {h for h, etag in changes.etags.items() if known.get(h) != etag}
             removed = set(known) - set(changes.etags)
             changed |= {h for h in problems if h in changes.etags}
+            self._solved([h for h in problems if h not in changes.etags and h not in known])
         else:
             rows = self.state.known(self.name, changes.etags)
             changed = {h for h, etag in changes.etags.items() if h not in rows or rows[h].gone or rows[h].etag != etag}
@@ -61,6 +62,13 @@ class PimSide:
                 gone = [f.href for f in batch if isinstance(f, Missing)]
                 self._gone(gone)
                 self._settle([f for f in batch if not isinstance(f, Missing)])
+
+    def _solved(self, hrefs: Sequence[str]) -> None:
+        """Items that could never be read and are not there any more: their problems went with them."""
+        if hrefs:
+            self.work.busy = True
+            with self.state.transaction():
+                self.state.solve(self.scope, hrefs)
 
     def _gone(self, hrefs: Sequence[str]) -> None:
         rows = self.state.known(self.name, hrefs)

@@ -15,7 +15,6 @@ from typing import Any
 from syncengine.core.mapping.apply import up
 from syncengine.core.sync.absorb import snapshot
 from syncengine.core.sync.brakes import brake
-from syncengine.core.sync.correlate import keys_of_activity
 from syncengine.core.sync.reconcile import Decision, Verdict, decide
 from syncengine.core.sync.reflect import ItemWrite, deletion, reflect, rows_of
 from syncengine.core.wire import (
@@ -205,20 +204,10 @@ class Sync:
             else:
                 writes.append(found.write)
         with self.state.transaction():
-            self.state.save(settled, dirty=False, keys=self._keys(settled))
+            self.state.save(settled, dirty=False, keys=self.work.waiting(settled))
         again = self.item_writes.carry_out(writes)
         if again:
             self._show(again, [])
-
-    def _keys(self, proxies: Sequence[Proxy]) -> dict[str, tuple[str, ...]]:
-        """Activities without an item go on waiting for one (CAL-6)."""
-        found = {}
-        for proxy in proxies:
-            if proxy.item is None and proxy.server is not None and proxy.there is There.LIVE:
-                type_map = self.work.collections[0].mapping.for_display(proxy.server["display_in"])
-                if type_map is not None:
-                    found[proxy.id] = keys_of_activity(proxy.server, type_map)
-        return found
 
     def _new_items_go_to(self) -> dict[str, str]:
         """Per kind, the first collection that takes it."""

@@ -69,7 +69,8 @@ class ServerSide:
                 self.state.save([replace(proxy, server=activity, there=There.LEFT)], dirty=True)
             return
         if proxy is not None:
-            self.state.save([replace(proxy, server=activity, there=There.LIVE)], dirty=True)
+            news = replace(proxy, server=activity, there=There.LIVE)
+            self.state.save([news], dirty=True, keys=self.work.waiting([news]))
             return
         if type_map is not None:
             keys = keys_of_activity(activity, type_map)
@@ -104,7 +105,8 @@ class ServerSide:
         if told:
             with self.state.transaction():
                 self.state.intend(SIDE, [(c.id, d.proxy.id, command_to_json(c)) for d, c in told])
-                self.state.save([d.proxy for d, _ in told], dirty=True)
+                proxies = [d.proxy for d, _ in told]
+                self.state.save(proxies, dirty=True, keys=self.work.waiting(proxies))
         outcomes = self._apply([c for _, c in told], [d.proxy for d, _ in told])
         going_on = [d.proxy for d in decisions if d.command is None]
         with self.state.transaction():
@@ -145,7 +147,8 @@ class ServerSide:
             case Linked():
                 return self._met(proxy, outcome)
             case Outdated():
-                self.state.save([replace(proxy, server=outcome.activity)], dirty=True)
+                news = replace(proxy, server=outcome.activity)
+                self.state.save([news], dirty=True, keys=self.work.waiting([news]))
                 self.work.again = True
             case Removed():
                 self._removed(proxy, command, because)
@@ -162,7 +165,7 @@ class ServerSide:
         if isinstance(command, Update) and proxy.server is not None:
             old = {name: proxy.server.values.get(name) for name in sent}
             self._keep(proxy, because, old)
-        self.state.save([after], dirty=True)
+        self.state.save([after], dirty=True, keys=self.work.waiting([after]))
         self.state.solve(PROBLEMS, [proxy.id])
         self.work.did(after, SIDE, verb, because)
         return after

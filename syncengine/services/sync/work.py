@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 from syncengine.core.mapping.context import Context
+from syncengine.core.sync.correlate import keys_of_activity
 from syncengine.core.sync.reflect import type_of
 from syncengine.errors import Problem
 from syncengine.model.commands import Greeting
 from syncengine.model.directory import Directory
 from syncengine.model.mapping import Mapping, TypeMap
 from syncengine.model.pim import Kind
-from syncengine.model.proxy import Proxy
+from syncengine.model.proxy import Proxy, There
 from syncengine.model.report import Action, Report
 from syncengine.ports import ActivityServer, ClientState, Pim
 from syncengine.times import Clock
@@ -75,6 +76,17 @@ class Work:
 
     def type_of(self, proxy: Proxy) -> TypeMap | None:
         return type_of(proxy, self.mapping_of(proxy))
+
+    def waiting(self, proxies: Iterable[Proxy]) -> dict[str, tuple[str, ...]]:
+        """By proxy id, the texts under which activities without an item wait for one (CAL-6). They wait until they
+        have it: an item written just before a kill is found by them."""
+        found = {}
+        for proxy in proxies:
+            if proxy.item is None and proxy.server is not None and proxy.there is There.LIVE:
+                type_map = self.collections[0].mapping.for_display(proxy.server["display_in"])
+                if type_map is not None:
+                    found[proxy.id] = keys_of_activity(proxy.server, type_map)
+        return found
 
     def me(self, mapping: Mapping) -> Context:
         """The user, as conversions with this mapping need to know them."""
