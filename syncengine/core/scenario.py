@@ -11,9 +11,9 @@
     user  = "one"
     syncs = { server_created = 1 }
 
-Each step is one user and one verb; `say` tells the reader why. What people do: `saves`, `changes`, `deletes`, `renames`,
-`receives`, `syncs`, `rehearses`, `shares`, `unshares`, `confirms`, `disconnects`, `reconnects`. What they do on the
-server: `adds`, `sets`, `removes`, `imports`. What must be true: `sees`, `sees_nothing_of`, `server_has`,
+Each step is one user and one verb; `say` tells the reader why. What people do: `saves`, `changes`, `deletes`,
+`renames`, `receives`, `syncs`, `rehearses`, `shares`, `unshares`, `confirms`, `disconnects`, `reconnects`. What they
+do on the server: `adds`, `sets`, `removes`, `imports`. What must be true: `sees`, `sees_nothing_of`, `server_has`,
 `server_has_nothing_of`, `server_count`, `holds`, `explains`.
 
 * `saves`: a new item. `uid`, `kind` (event or todo), then properties as in RFC 5545, `start`, `end`, `percent` and
@@ -21,8 +21,8 @@ server: `adds`, `sets`, `removes`, `imports`. What must be true: `sees`, `sees_n
   there, `line = [old, new]` for one content line. An item made from an activity goes by the activity's name.
 * `adds`: a new activity, under a `name` the story calls it by; an item's activity goes by the item's UID. `refused`
   in `adds`, `sets`, `removes`: the server says no, in these words.
-* `syncs`: one run. Numbers it does not name must be zero (`unchanged`, `held`, `failed` and `not_shareable` only count
-  when named). `stopped`: words of the reason the run ended early. `rehearses`: the same as a dry run.
+* `syncs`: one run; a second one right after it would have nothing to do. Numbers it does not name must be zero
+  (`unchanged`, `held`, `failed` and `not_shareable` only count when named). `stopped`: words of the reason the run ended early. `rehearses`: the same as a dry run.
 * `disconnects = "server"` (or `"calendar"`): it does not answer; with `after writing`, it does what it is told and the
   answer is lost. `reconnects = true` ends it.
 * `sees`: an item with these values, these `lines`, and `without` these properties.
@@ -107,13 +107,13 @@ def _step(number: int, raw: dict[str, Any], faults: list[str]) -> Step | None:
     if verbs[0] not in VERBS:
         faults.append(f"step {number}: {_unknown(verbs[0], VERBS)}")
         return None
-    details = raw[verbs[0]]
+    details: Any = raw[verbs[0]]
     shape, types = _SHAPES[verbs[0]]
     if not isinstance(details, types):
         faults.append(f"step {number}: {verbs[0]} is followed by {shape}")
         return None
     if verbs[0] in ("syncs", "rehearses"):
-        faults += [f"step {number}: {_unknown(name, _RUN)}" for name in details if name not in _RUN]
+        faults += [f"step {number}: {_unknown(name, _RUN)}" for name in raw[verbs[0]] if name not in _RUN]
     return Step(number, raw.get("user", ""), verbs[0], details, raw.get("say", ""))
 
 

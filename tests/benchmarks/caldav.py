@@ -117,11 +117,11 @@ def _ratio(one: Cost, other: Cost) -> Cost:
 
 
 def as_text(rows: Sequence[Row], noise: Cost, small: int) -> str:
-    lines = [f"{'':32}" + "".join(f"{column:>14}" for column in COLUMNS)]
+    lines = [f"{'':38}" + "".join(f"{column:>14}" for column in COLUMNS)]
     for what, ours, peer in rows:
-        lines += [f"{what:20}syncengine  {_cells(ours)}", f"{'':20}vdirsyncer  {_cells(peer)}"]
-        lines += [f"{'':20}ratio       {_cells(_ratio(ours, peer))}", ""]
-    lines.append(f"{'noise':32}{''.join(f'{value:14.0%}' for value in astuple(noise))}")
+        lines += [f"{what:26}syncengine  {_cells(ours)}", f"{'':26}vdirsyncer  {_cells(peer)}"]
+        lines += [f"{'':26}ratio       {_cells(_ratio(ours, peer))}", ""]
+    lines.append(f"{'noise':38}{''.join(f'{value:14.0%}' for value in astuple(noise))}")
     return "\n".join(lines) + "\n" + WORDS.format(rounds=ROUNDS, small=small)
 
 

@@ -251,10 +251,10 @@ def _insert(record: Mapping[str, Any]) -> Insert:
 def writes(report: Mapping[str, Any]) -> int:
     """How much a run wrote and linked."""
     counts = [n for side in ("pim", "server") for n in report[side].values()]
-    return sum(counts) + int(report["linked"])
+    return int(sum(counts) + report["linked"])
 
 
-# --- items ---
+# --- items -----------------------------------------------------------------------------------------------------------
 
 
 def event(uid: str, summary: str, start: str = "20260302T090000Z", end: str = "20260302T100000Z", *more: str) -> str:
@@ -273,7 +273,7 @@ def _calendar(component: str, lines: Sequence[str]) -> str:
     return "".join(f"{line}\r\n" for line in [*head, *lines, f"END:{component}", "END:VCALENDAR"])
 
 
-# --- fixtures ---
+# --- fixtures --------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="session")

@@ -80,9 +80,9 @@ def run(config: str, last: int) -> int:
     steps = Steps(last)
     with ExitStack() as stack:
         work = bootstrap.open_work(load(Path(config)), stack)
-        work.state = CountedState(work.state, steps)  # type: ignore[assignment]
-        work.server = CountedServer(work.server, steps)  # type: ignore[assignment]
-        work.collections = [replace(c, pim=CountedPim(c.pim, steps)) for c in work.collections]  # type: ignore[arg-type]
+        work.state = CountedState(work.state, steps)
+        work.server = CountedServer(work.server, steps)
+        work.collections = [replace(c, pim=CountedPim(c.pim, steps)) for c in work.collections]
         Sync(work).run()
     print("\n".join(steps.taken))
     return 0

@@ -61,7 +61,7 @@ def ten(desk: Desk) -> Desk:
     return desk
 
 
-# --- configuration -------------------------------------------------------------------------------------------------------
+# --- configuration ---------------------------------------------------------------------------------------------------
 
 
 def test_there_is_no_configuration(desk: Desk) -> None:
@@ -107,7 +107,7 @@ def test_an_empty_directory(tmp_path: Path, desk: Desk) -> None:
     _refused(new.do("sync"), 2, "knows no employee", "directory import")
 
 
-# --- mapping -------------------------------------------------------------------------------------------------------------
+# --- mapping ---------------------------------------------------------------------------------------------------------
 
 
 def _own_mapping(desk: Desk, old: str, new: str) -> int:
@@ -143,7 +143,7 @@ def test_a_mapping_nobody_ships(desk: Desk) -> None:
     _refused(desk.do("sync"), 2, "There is no mapping 'sibel'", "siebel")
 
 
-# --- single items (SYN-3) ------------------------------------------------------------------------------------------------
+# --- single items (SYN-3) --------------------------------------------------------------------------------------------
 
 
 def test_a_malformed_item_is_reported_and_does_not_stop_the_others(desk: Desk) -> None:
@@ -198,7 +198,7 @@ def test_of_two_items_with_one_uid_the_first_goes(desk: Desk) -> None:
     _in_step(desk, 1)
 
 
-# --- brakes (SYN-4) ------------------------------------------------------------------------------------------------------
+# --- brakes (SYN-4) --------------------------------------------------------------------------------------------------
 
 
 def test_a_vanished_folder_is_no_deletion(ten: Desk) -> None:
@@ -274,7 +274,7 @@ def test_what_was_accepted_does_not_cover_later_deletions(ten: Desk) -> None:
     assert len(ten.activities()) == 10
 
 
-# --- the server's side ---------------------------------------------------------------------------------------------------
+# --- the server's side -----------------------------------------------------------------------------------------------
 
 
 def test_another_server_behind_the_same_state_is_never_synchronized(ten: Desk) -> None:
@@ -336,11 +336,13 @@ def test_a_server_that_is_down(desk: Desk) -> None:
     assert SECRET not in done.out + done.err
 
 
-# --- CalDAV --------------------------------------------------------------------------------------------------------------
+# --- CalDAV ----------------------------------------------------------------------------------------------------------
 
 
 def _caldav(desk: Desk, url: str, password: str = f'"{SECRET}"') -> None:
-    desk.pims = f'[[pim]]\nname = "dav"\nconnector = "caldav"\nurl = "{url}"\nusername = "alice"\npassword = {password}\n'
+    desk.pims = (
+        f'[[pim]]\nname = "dav"\nconnector = "caldav"\nurl = "{url}"\nusername = "alice"\npassword = {password}\n'
+    )
     desk.configure()
 
 
@@ -380,7 +382,7 @@ def test_one_collection_that_fails_does_not_keep_the_other_waiting(desk: Desk) -
     assert (done.code, done.json["state"], done.json["server"]["created"]) == (4, "failed", 1)
 
 
-# --- secrets -------------------------------------------------------------------------------------------------------------
+# --- secrets ---------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -413,7 +415,7 @@ def test_a_secret_that_cannot_be_found(desk: Desk) -> None:
     _refused(desk.do("sync"), 2, "password must be a secret")
 
 
-# --- disk and files ------------------------------------------------------------------------------------------------------
+# --- disk and files --------------------------------------------------------------------------------------------------
 
 LARGE = "DESCRIPTION:" + "x" * 60_000
 
@@ -521,7 +523,7 @@ def test_a_folder_that_may_not_be_written(desk: Desk) -> None:
     _in_step(desk, 1)
 
 
-# --- what is typed -------------------------------------------------------------------------------------------------------
+# --- what is typed ---------------------------------------------------------------------------------------------------
 
 
 def test_what_does_not_exist(desk: Desk) -> None:

@@ -1,10 +1,10 @@
-"""A thousand items of all sorts through real CalDAV servers and back, with edits, deletions and bad items among them."""
+"""A thousand items of all sorts through real CalDAV servers and back; edits, deletions and bad items among them."""
 
 from __future__ import annotations
 
 import subprocess
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import cycle, islice
 from typing import Any
 
@@ -33,11 +33,11 @@ PEOPLE = (
 )
 
 
-# --- items of all sorts --------------------------------------------------------------------------------------------------
+# --- items of all sorts ----------------------------------------------------------------------------------------------
 
 
 def _day(n: int) -> datetime:
-    return datetime(2026, 1, 5, 9) + timedelta(days=n % 300, minutes=n // 300)
+    return datetime(2026, 1, 5, 9, tzinfo=UTC) + timedelta(days=n % 300, minutes=n // 300)
 
 
 def _timed(n: int, *more: str) -> str:
@@ -96,7 +96,7 @@ def _items(count: int) -> dict[str, str]:
     return {f"uid-{n}.ics": make(n) for n, make in islice(enumerate(cycle(SORTS)), count)}
 
 
-# --- the calendar --------------------------------------------------------------------------------------------------------
+# --- the calendar ----------------------------------------------------------------------------------------------------
 
 
 class Calendar:
@@ -158,7 +158,7 @@ def calendar(server: DavServer, desk: Desk) -> Calendar:
     return Calendar(server, url)
 
 
-# --- the stories ---------------------------------------------------------------------------------------------------------
+# --- the stories -----------------------------------------------------------------------------------------------------
 
 
 def test_a_thousand_items_go_up_and_stay_in_step(desk: Desk, calendar: Calendar) -> None:
@@ -259,15 +259,12 @@ def test_a_thousand_activities_come_down_into_an_empty_calendar(desk: Desk, cale
 
 
 def _made_there(n: int) -> dict[str, Any]:
-    start = _day(n)
-    match n % 4:
-        case 0:
-            times = {"planned": f"{start:%Y-%m-%d}", "planned_completion": f"{start:%Y-%m-%d}"}
-        case 1:
-            return {"description": f"made there {n}", "display_in": "To Do and Activities", "priority": "1-ASAP"}
-        case 2:
-            times = {"planned": f"{start.isoformat()}+01:00", "timezone": "Europe/Berlin"}
-            times |= {"repeating": True, "repeating_type": "Weekly", "repeating_expires": "2027-12-31"}
-        case _:
-            times = {"planned": f"{start.isoformat()}Z", "planned_completion": f"{start.isoformat()}Z"}
-    return {"description": f"made there {n}", "display_in": "Calendar and Activities", **times}
+    day, time = f"{_day(n):%Y-%m-%d}", f"{_day(n):%Y-%m-%dT%H:%M:%S}"
+    sorts: tuple[dict[str, Any], ...] = (
+        {"planned": day, "planned_completion": day},
+        {"display_in": "To Do and Activities", "priority": "1-ASAP"},
+        {"planned": f"{time}+01:00", "timezone": "Europe/Berlin"}
+        | {"repeating": True, "repeating_type": "Weekly", "repeating_expires": "2027-12-31"},
+        {"planned": f"{time}Z", "planned_completion": f"{time}Z"},
+    )
+    return {"description": f"made there {n}", "display_in": "Calendar and Activities"} | sorts[n % len(sorts)]

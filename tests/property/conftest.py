@@ -9,7 +9,7 @@ _SLOW = (HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_to
 
 settings.register_profile(
     "quick",
-    max_examples=60,
+    max_examples=50,
     stateful_step_count=14,
     derandomize=True,
     database=None,

@@ -62,6 +62,9 @@ CUSTOMER = "ATTENDEE:mailto:customer@client.test\r\n"
 TROUBLE = st.builds(Trouble, CHANGES, FETCH, WRITES, SERVER)
 
 
+SOMETHING = precondition(lambda self: bool(self.things))
+
+
 class Convergence(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
@@ -157,6 +160,7 @@ class Convergence(RuleBasedStateMachine):
         thing.calendars.add(user)
         self.things.append(thing)
 
+    @SOMETHING
     @rule(user=USERS, pick=PICK)
     def invite(self, user: str, pick: int) -> None:
         """The copy of a meeting arrives in the other calendar, or arrives again after a change."""
@@ -172,6 +176,7 @@ class Convergence(RuleBasedStateMachine):
         thing.keep[other] = thing.keep[user]
         thing.guests = {key: value for key, value in thing.guests.items() if key[0] != other}
 
+    @SOMETHING
     @rule(user=USERS, pick=PICK, field=FIELD, long=st.booleans(), lags=st.booleans())
     def edit_item(self, user: str, pick: int, field: str, long: bool, lags: bool) -> None:
         if (thing := self._in_calendar(user, pick)) is None:
@@ -179,6 +184,7 @@ class Convergence(RuleBasedStateMachine):
         value, typed = self._value(field, long)
         self._save(user, thing, field, value, typed, lags)
 
+    @SOMETHING
     @rule(user=USERS, pick=PICK, field=TEXT)
     def agree(self, user: str, pick: int, field: str) -> None:
         """Types just what the server says."""
@@ -200,6 +206,7 @@ class Convergence(RuleBasedStateMachine):
             changes["dtend"] = value + w.timedelta(minutes=30)
         self.here.put(user, thing.uid, write(resource.text, changes, w.ZoneInfo("UTC")), lags=lags)
 
+    @SOMETHING
     @rule(user=USERS, pick=PICK, priority=st.sampled_from([1, 3, 5, 9]), done=st.booleans())
     def tick_todo(self, user: str, pick: int, priority: int, done: bool) -> None:
         if (thing := self._in_calendar(user, pick, Kind.TODO)) is None:
@@ -211,6 +218,7 @@ class Convergence(RuleBasedStateMachine):
         text = self.here.items(user)[thing.uid][0].text
         self.here.put(user, thing.uid, write(text, changes, w.ZoneInfo("UTC")))
 
+    @SOMETHING
     @rule(user=USERS, pick=PICK)
     def invite_customer(self, user: str, pick: int) -> None:
         """The owner invites one more, or takes the invitation back."""
@@ -222,6 +230,7 @@ class Convergence(RuleBasedStateMachine):
         text = text.replace(CUSTOMER, "") if CUSTOMER in text else _with(text, [CUSTOMER.strip()])
         self.here.put(user, thing.uid, text)
 
+    @SOMETHING
     @rule(user=USERS, pick=PICK)
     def edit_unknown_line(self, user: str, pick: int) -> None:
         thing = self._in_calendar(user, pick)
@@ -232,6 +241,7 @@ class Convergence(RuleBasedStateMachine):
         thing.keep[user] = f"k{self.number}"
         self.here.put(user, thing.uid, text.replace(f"X-KEEP:{old}\r\n", f"X-KEEP:{thing.keep[user]}\r\n"))
 
+    @SOMETHING
     @rule(user=USERS, pick=PICK)
     def delete_item(self, user: str, pick: int) -> None:
         if (thing := self._in_calendar(user, pick)) is None:
@@ -251,6 +261,7 @@ class Convergence(RuleBasedStateMachine):
         thing.contested = thing.contested or unseen or not thing.untouched
         thing.gone = thing.gone or "item"
 
+    @SOMETHING
     @rule(user=USERS, pick=PICK)
     def put_back(self, user: str, pick: int) -> None:
         """Deleted, and restored before or after anybody has noticed."""
@@ -287,6 +298,7 @@ class Convergence(RuleBasedStateMachine):
         thing.uid = f"activity-{thing.activity}"
         self.things.append(thing)
 
+    @SOMETHING
     @rule(pick=PICK, field=FIELD)
     def server_edit(self, pick: int, field: str) -> None:
         if (found := self._on_server(pick)) is None:
@@ -297,6 +309,7 @@ class Convergence(RuleBasedStateMachine):
         self._touched_there(thing)
         self.here.edit(user, identity, **{field: _plain(value)})
 
+    @SOMETHING
     @rule(pick=PICK)
     def server_edit_unmapped(self, pick: int) -> None:
         """The type, which no item shows."""
@@ -309,6 +322,7 @@ class Convergence(RuleBasedStateMachine):
         thing.activity = thing.activity or identity
         self._touched_there(thing)
 
+    @SOMETHING
     @rule(pick=PICK)
     def server_relate(self, pick: int) -> None:
         """Somebody is put on the team, or taken off, who was never invited."""
@@ -320,6 +334,7 @@ class Convergence(RuleBasedStateMachine):
         self.here.edit(user, identity, employees=sorted(team))
         self._touched_there(thing)
 
+    @SOMETHING
     @rule(
         pick=PICK,
         status=st.sampled_from(["Requested", "On Hold", "Done"]),
@@ -338,6 +353,7 @@ class Convergence(RuleBasedStateMachine):
         if thing.gone == "item":
             thing.contested = True
 
+    @SOMETHING
     @rule(pick=PICK)
     def server_delete(self, pick: int) -> None:
         if (found := self._on_server(pick)) is None:
@@ -353,6 +369,7 @@ class Convergence(RuleBasedStateMachine):
 
     # --- the client ---
 
+    @SOMETHING
     @rule(user=USERS, pick=PICK, shared=st.booleans())
     def share(self, user: str, pick: int, shared: bool) -> None:
         thing = self._in_calendar(user, pick)
@@ -388,7 +405,7 @@ class Convergence(RuleBasedStateMachine):
     def confirm(self, user: str) -> None:
         self.here.accept(user)
 
-    @precondition(lambda self: len(self.things) > 0)
+    @SOMETHING
     @rule()
     def rest(self) -> None:
         check(self.here, self.things)

@@ -64,6 +64,12 @@ def keys_of_activity(activity: Activity, type_map: TypeMap) -> tuple[str, ...]:
     return (f"derived:{activity.id}", *key_texts(activity.values, keys))
 
 
+def texts_taken(values: Values, keys: Iterable[NaturalKey]) -> tuple[str, ...]:
+    """Texts under which an activity without an integration id is found that has its item already: another item that
+    looks the same, such as a copy the user made, is not its item (KEY-2)."""
+    return tuple(f"taken:{text}" for text in key_texts(values, (k for k in keys if "integration_id" not in k)))
+
+
 def pairs(wanted: Sequence[str], candidates: Sequence[tuple[str, str]]) -> str | None:
     """Of candidates (key text, id) the one to link: by the order of the wanted keys, then the smallest id, so that
     equal candidates are paired one to one and always the same way (KEY-6)."""

@@ -137,7 +137,8 @@ class PimSide:
             )
         after = core.absorb(proxy, resource, item, type_map, self.me)
         moved = after.values != proxy.values or after.hold != proxy.hold or proxy.item is None or proxy.item.gone
-        keys = {after.id: keys_of_item(after.values, type_map)} if self._waits(after) else {}
+        waits = self._waits(after)
+        keys = {after.id: keys_of_item(after.values, type_map)} if waits else self.work.waiting([after])
         dirty = after.share is Share.SHARED and (moved or after.there is There.ABSENT or bool(proxy.held))
         self.state.save([after], dirty=dirty, keys=keys)
         self.state.solve(self.scope, [resource.href])

@@ -15,6 +15,7 @@ from typing import Any
 from syncengine.core.mapping.apply import up
 from syncengine.core.sync.absorb import snapshot
 from syncengine.core.sync.brakes import brake
+from syncengine.core.sync.correlate import texts_taken
 from syncengine.core.sync.reconcile import Decision, Verdict, decide
 from syncengine.core.sync.reflect import ItemWrite, deletion, reflect, rows_of
 from syncengine.core.wire import (
@@ -24,6 +25,7 @@ from syncengine.core.wire import (
     whole_directory_to_json,
 )
 from syncengine.errors import ItemError, Problem, SideError, Stopped
+from syncengine.model.commands import Insert
 from syncengine.model.pim import Kind
 from syncengine.model.proxy import Proxy, Share, There
 from syncengine.model.report import Report, RunState
@@ -50,6 +52,8 @@ class Sync:
         work, report = self.work, self.work.report
         report.run, report.dry_run = work.new_id(), work.dry_run
         with self.state.transaction():
+            work.busy = self.state.fact("under way") is not None  # cut short: what was counted last no longer holds
+            self.state.set_fact("under way", report.run)
             self.state.start_run(report.run, work.clock())
         try:
             self._run()
@@ -176,8 +180,23 @@ class Sync:
             self.state.forget(forgotten)
         doomed = [d for d in decisions if d.verdict is Verdict.DELETE_HERE]
         rest = [d for d in decisions if not held_back(d) and d.verdict not in (Verdict.FORGET, Verdict.DELETE_HERE)]
-        live = self.server_side.tell(rest)
+        live = self.server_side.tell(self._by_free_keys(rest))
         self._show(live, [deletion(d.proxy, _without_activity(d.proxy), d.because) for d in doomed])
+
+    def _by_free_keys(self, decisions: Sequence[Decision]) -> Sequence[Decision]:
+        """What would be found by a key without an id, but has its item here already, is not what is inserted."""
+        texts = {
+            d.proxy.id: texts_taken(d.command.values, d.command.keys)
+            for d in decisions
+            if isinstance(d.command, Insert)
+        }
+        taken = {text for text, _ in self.state.waiting((t for found in texts.values() for t in found), "item")}
+        return [
+            replace(d, command=replace(d.command, keys=tuple(k for k in d.command.keys if "integration_id" in k)))
+            if isinstance(d.command, Insert) and taken.intersection(texts[d.proxy.id])
+            else d
+            for d in decisions
+        ]
 
     def _decide(self, proxy: Proxy) -> Decision | None:
         mapping = self.work.mapping_of(proxy)
@@ -236,6 +255,7 @@ class Sync:
             for h in p.held
         ]
         with self.state.transaction():
+            self.state.set_fact("under way", None)
             self.state.finish_run(report.run, self.work.clock(), report.state.value, _summary(report))
 
     def _counts(self) -> dict[str, int]:

@@ -8,7 +8,7 @@ from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 from syncengine.core.mapping.context import Context
-from syncengine.core.sync.correlate import keys_of_activity
+from syncengine.core.sync.correlate import keys_of_activity, texts_taken
 from syncengine.core.sync.reflect import type_of
 from syncengine.errors import Problem
 from syncengine.model.commands import Greeting
@@ -79,13 +79,16 @@ class Work:
 
     def waiting(self, proxies: Iterable[Proxy]) -> dict[str, tuple[str, ...]]:
         """By proxy id, the texts under which activities without an item wait for one (CAL-6). They wait until they
-        have it: an item written just before a kill is found by them."""
+        have it: an item written just before a kill is found by them. One that has its item, but no id, is taken."""
         found = {}
         for proxy in proxies:
-            if proxy.item is None and proxy.server is not None and proxy.there is There.LIVE:
-                type_map = self.collections[0].mapping.for_display(proxy.server["display_in"])
-                if type_map is not None:
-                    found[proxy.id] = keys_of_activity(proxy.server, type_map)
+            if proxy.server is None or proxy.there is not There.LIVE:
+                continue
+            type_map = self.collections[0].mapping.for_display(proxy.server["display_in"])
+            if type_map is not None and proxy.item is None:
+                found[proxy.id] = keys_of_activity(proxy.server, type_map)
+            elif type_map is not None and not proxy.server["integration_id"]:
+                found[proxy.id] = texts_taken(proxy.server.values, type_map.natural_keys)
         return found
 
     def me(self, mapping: Mapping) -> Context:
