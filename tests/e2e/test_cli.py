@@ -92,7 +92,9 @@ def test_a_conflict_is_reported_with_its_three_values(desk: Desk) -> None:
 def test_activities_are_printed_in_the_documented_shape(desk: Desk) -> None:
     desk.put("all-day", event("all-day", "all-day", "20260302", "20260304"))
     zoned = event("zoned", "zoned", "20260302T080000", "20260302T100000")
-    desk.put("zoned", zoned.replace("DTSTART:", "DTSTART;TZID=Europe/Berlin:"))
+    desk.put(
+        "zoned", zoned.replace("DTSTART:", "DTSTART;TZID=Europe/Berlin:").replace("DTEND:", "DTEND;TZID=Europe/Berlin:")
+    )
     desk.put("task", todo("task", "task", "PRIORITY:1", "STATUS:IN-PROCESS"))
     desk.sync()
     found = {a["description"]: a for a in desk.good("activities", "--json").json}

@@ -13,12 +13,6 @@ from syncengine.errors import ConfigError
 STORIES = Path(__file__).parents[2] / "fixtures" / "scenarios" / "sync"
 FILES = sorted(STORIES.glob("*.toml"))
 
-NOT_YET = {
-    "declined_meeting": "CAL-3: the user's own PARTSTAT is not looked at",
-    "external_organizer_newest_revision": "CAL-8: SEQUENCE and DTSTAMP are not compared",
-}
-"""Stories that are right and do not come true yet; one that does has to leave this list."""
-
 COVERED = [
     f"{rule}-{number}"
     for rule, numbers in {
@@ -39,16 +33,7 @@ COVERED = [
 """Rules that stories tell; the others are proved elsewhere."""
 
 
-def stories() -> list[object]:
-    return [
-        pytest.param(
-            file, id=file.stem, marks=[pytest.mark.xfail(reason=NOT_YET[file.stem])] if file.stem in NOT_YET else []
-        )
-        for file in FILES
-    ]
-
-
-@pytest.mark.parametrize("file", stories())
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_story(file: Path) -> None:
     verdict = play_scenario(file)
     assert verdict.failure == "", f"{verdict.scenario.story}\n{verdict.failure}"
@@ -56,8 +41,7 @@ def test_story(file: Path) -> None:
 
 @pytest.mark.parametrize("requirement", COVERED)
 def test_requirement_has_a_story(requirement: str) -> None:
-    true = [file for file in FILES if file.stem not in NOT_YET]
-    told = {id_ for file in true for id_ in parse_scenario(file.read_text(encoding="utf-8"), str(file)).requirements}
+    told = {id_ for file in FILES for id_ in parse_scenario(file.read_text(encoding="utf-8"), str(file)).requirements}
     assert requirement in told
 
 

@@ -86,8 +86,7 @@ def link(proxy: Proxy, activity: Activity, item: Item | None, type_map: TypeMap,
     copy replaces what a guest's copy brought, and what an owner has otherwise differs in both ways: a conflict."""
     made_from_it = proxy.item is not None and proxy.item.uid == derived_uid(activity.id)
     linked = replace(proxy, server=activity, there=There.LIVE, share=Share.SHARED, shadow=dict(activity.values))
-    mine = part(activity.values, me)
-    if mine is Part.GUEST:
+    if _yields(proxy, activity, me):
         known = replace(linked, values={**proxy.values, **activity.values}).settled()
         if made_from_it or activity["integration_id"]:
             return known
@@ -108,6 +107,13 @@ def link(proxy: Proxy, activity: Activity, item: Item | None, type_map: TypeMap,
         elif (activity.provisional and name not in PEOPLE) or _finds_owner(name, activity, me):
             agreed[name], stored[name] = activity.values.get(name), activity.values.get(name)
     return replace(linked, values=values, agreed=agreed, stored=stored)  # type: ignore[arg-type]
+
+
+def _yields(proxy: Proxy, activity: Activity, me: Context) -> bool:
+    """Whether this copy's values are no differences (KEY-5): it is a guest's, or one of several participants' in a
+    meeting nobody here organizes, who may have got an older revision."""
+    theirs = part(activity.values, me)
+    return theirs is Part.GUEST or (theirs is Part.TEAM and part(proxy.values, me) is not Part.OWNER)
 
 
 def _finds_owner(name: str, activity: Activity, me: Context) -> bool:
