@@ -154,6 +154,8 @@ def open_work(
         clock=system_clock,
         new_id=new_id,
         dry_run=dry_run,
+        brake_count=config.brake.count,
+        brake_share=config.brake.share,
         chosen=chosen,
     )
 

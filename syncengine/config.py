@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 import subprocess
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 from zoneinfo import ZoneInfo
 
 from syncengine.errors import ConfigError
@@ -49,7 +51,7 @@ class UserConfig:
 
 @dataclass(frozen=True)
 class ServerConfig:
-    url: str
+    url: str = field(repr=False)
     generic_owner: str
     token: Secret | None = None
 
@@ -59,12 +61,20 @@ class PimConfig:
     name: str
     connector: str
     path: str = ""
-    url: str = ""
+    url: str = field(default="", repr=False)
     username: str = ""
     password: Secret | None = None
     share_new: frozenset[Kind] = frozenset(Kind)
     share_existing: frozenset[Kind] = frozenset(Kind)
     mapping: str = "default"
+
+
+@dataclass(frozen=True)
+class BrakeConfig:
+    """A run stops when more than `count` entries, and more than this share of them, would be deleted (SYN-4)."""
+
+    count: int = 5
+    share: float = 0.25
 
 
 @dataclass(frozen=True)
@@ -74,6 +84,7 @@ class Config:
     state: str
     server: ServerConfig
     pims: tuple[PimConfig, ...]
+    brake: BrakeConfig = BrakeConfig()
 
 
 def default_path() -> Path:
@@ -81,6 +92,22 @@ def default_path() -> Path:
     import platformdirs  # noqa: PLC0415 - only without --config
 
     return Path(platformdirs.user_config_dir("syncengine")) / FILE
+
+
+def shown_url(url: str) -> str:
+    """An address as it may be shown: without user and password, before the host or in the query."""
+    scheme, separator, rest = url.rpartition("://") if url.count("://") == 1 else ("", "", url)
+    if scheme.startswith("sqlite"):
+        return url
+    login, _, place = rest.rpartition("@")
+    if "?" in login:  # a password may hold anything: where it ends cannot be told
+        return f"{scheme}{separator}…"
+    place, _, query = place.partition("?")
+    shown = "&".join(part for part in query.split("&") if part and not _SECRET_NAME.search(unquote(part.split("=")[0])))
+    return f"{scheme}{separator}{place}{'?' if shown else ''}{shown}"
+
+
+_SECRET_NAME = re.compile("^user|pass|token|secret|key", re.IGNORECASE)
 
 
 def mapping_folder() -> Path:
@@ -111,10 +138,12 @@ def load(path: Path) -> Config:
 
 
 _TEXT, _LIST, _SECRET = "a text", "a list of texts", "a secret"
+_COUNT, _SHARE = "a whole number, 0 or more", "a number from 0 to 1"
 _SECTIONS: Mapping[str, Mapping[str, str]] = {
     "user": {"employee": _TEXT, "addresses": _LIST, "timezone": _TEXT},
     "state": {"path": _TEXT},
     "server": {"url": _TEXT, "token": _SECRET, "generic_owner": _TEXT},
+    "brake": {"count": _COUNT, "share": _SHARE},
     "pim": {
         "name": _TEXT,
         "connector": _TEXT,
@@ -139,7 +168,7 @@ class _Reader:
     def config(self, raw: Mapping[str, Any]) -> Config | None:
         self._names("", raw, _SECTIONS)
         user, state = self._section(raw, "user"), self._section(raw, "state")
-        server = self._section(raw, "server")
+        server, brake = self._section(raw, "server"), self._section(raw, "brake")
         pims = raw.get("pim", [])
         if not isinstance(pims, list) or not all(isinstance(p, dict) for p in pims):
             self.faults.append("pim: write each collection as [[pim]]")
@@ -156,9 +185,8 @@ class _Reader:
             )
         if self.faults:
             return None
-        return Config(
-            self.path, self._user(user), self._file(state.get("path", "state.db")), self._server(server), found
-        )
+        file = self._file(state.get("path", "state.db"))
+        return Config(self.path, self._user(user), file, self._server(server), found, BrakeConfig(**brake))
 
     def _section(self, raw: Mapping[str, Any], name: str) -> dict[str, Any]:
         values = raw.get(name, {})
@@ -184,6 +212,8 @@ class _Reader:
                 _TEXT: isinstance(value, str),
                 _LIST: isinstance(value, list) and all(isinstance(v, str) for v in value),
                 _SECRET: self._is_secret(value),
+                _COUNT: type(value) is int and value >= 0,
+                _SHARE: type(value) in (int, float) and 0 <= value <= 1,
                 None: True,
             }[kind]
             if right:

@@ -17,7 +17,8 @@ from syncengine.model.activity import Activity
 from syncengine.model.commands import Command, Feed, Greeting, NaturalKey, Outcome
 from syncengine.model.directory import Directory, Employee
 from syncengine.model.pim import Fetched, Kind, PimChanges, Written
-from syncengine.model.proxy import KnownItem, Proxy
+from syncengine.model.proxy import KnownItem, Proxy, Share
+from syncengine.model.report import Doomed
 from syncengine.model.values import Json, Values
 
 
@@ -177,6 +178,9 @@ class ClientState(Protocol):
 
     def mark(self, ids: Iterable[str], *, dirty: bool) -> None: ...
 
+    def set_share(self, ids: Iterable[str], share: Share) -> None:
+        """What the user decided; to be carried out by the next run. An unshared item waits for nobody."""
+
     def forget(self, ids: Iterable[str]) -> None: ...
 
     def waiting(self, keys: Iterable[str], has: str) -> list[tuple[str, str]]:
@@ -232,7 +236,16 @@ class ClientState(Protocol):
     def runs(self, limit: int) -> list[dict[str, Any]]:
         """Newest first: id, started, finished, state, report."""
 
+    def keep_deletions(self, run_id: str, deletions: Iterable[Doomed]) -> None:
+        """Keep what the brake of a run asks about with the run's report."""
+
+    def stopped_run(self, run: str) -> dict[str, Any] | None:
+        """The newest stopped run whose id begins so: id, started, finished, state, report."""
+
     def accept(self, proxy_ids: Iterable[str]) -> None: ...
+
+    def drop_accepted(self) -> None:
+        """Forget what was accepted of everything that is not to be deleted any more."""
 
     def doomed(self) -> list[tuple[str, str]]:
         """(proxy id, side) of every deletion to be passed on and not yet confirmed by a person."""
@@ -241,7 +254,7 @@ class ClientState(Protocol):
         """Per side and kind, for the brake."""
 
     def collections(self, pims: Iterable[str]) -> list[Collection]:
-        """Per collection with confirmed deletions, for the brake."""
+        """Per collection with items found gone, for the brake."""
 
     def counts(self) -> dict[str, int]:
         """linked: shared items with their activity. held: records that wait for a person. waiting: activities

@@ -78,6 +78,8 @@ def report_json(report: Report, error: SyncEngineError | None = None) -> dict[st
             }
             for key, words, held in report.conflicts
         ],
+        "reason": report.reason,
+        "deletions": [{"key": d.key, "description": d.description, "side": d.side} for d in report.deletions],
         "problems": problems,  # type: ignore[dict-item]
     }
 
@@ -86,6 +88,7 @@ def _problem_json(problem: Problem) -> dict[str, Json]:
     return {"what": problem.what, "where": problem.where, "fix": problem.fix}
 
 
+_WHERE = {"pim": "in the PIM", "server": "on the server"}
 SHOWN = 20
 """How many writes are listed in words; all of them are in the JSON and in the run's report."""
 
@@ -97,6 +100,9 @@ def report_text(report: Report, *, colour: bool = False) -> str:
     lines += [f"  {a.side:<6}  {a.verb:<8}  {a.key}  ({a.because})" for a in report.actions[:SHOWN]]
     if len(report.actions) > SHOWN:
         lines.append(f"  … and {len(report.actions) - SHOWN} more; --json lists them all")
+    lines += [f"  asks    {d.key} {d.description!r}: delete {_WHERE[d.side]}?" for d in report.deletions[:SHOWN]]
+    if len(report.deletions) > SHOWN:
+        lines.append(f"  … and {len(report.deletions) - SHOWN} more deletions; --json lists them all")
     for key, words, held in report.conflicts[:SHOWN]:
         lines.append(f"  waits   {key} {words!r}: {_held_words(held)}")
     for problem in report.problems[:SHOWN]:
@@ -106,8 +112,11 @@ def report_text(report: Report, *, colour: bool = False) -> str:
 
 
 def _headline(report: Report) -> str:
+    if report.state is RunState.STOPPED and report.dry_run:
+        return f"A run would stop and ask: {report.reason}\nOnce that is confirmed, this is what would be done:"
     if report.state is RunState.STOPPED:
-        return f"Stopped, nothing was written: {report.reason}"
+        written = "this was written before" if report.writes else "nothing was written"
+        return f"Stopped, {written}: {report.reason}"
     if report.state is RunState.FAILED:
         return "The run could not be finished."
     if report.quiet:

@@ -12,7 +12,9 @@ import random
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlsplit
 
+from syncengine.config import shown_url
 from syncengine.core import wire
 from syncengine.core.names import OURS
 from syncengine.errors import ConfigError, ItemError, LoginRefused, SyncEngineError, Unreachable, Vanished
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
     import httpx2
 
 T = TypeVar("T")
+
+LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 TRIES = 4
 BUSY = frozenset({429, 502, 503, 504})
@@ -48,11 +52,12 @@ class HttpActivityServer:
         Raises ConfigError for something that is not a URL, or a token that cannot be sent."""
         import httpx2  # noqa: PLC0415 - slow to import, and often not needed
 
-        self._where, self._names, self._sleep = url, names, sleep
-        if not url.startswith(("http://", "https://")):
-            raise ConfigError("This is not the address of an activity server.", where=url, fix="begin it with https://")
+        self._where, self._names, self._sleep = shown_url(url), names, sleep
+        _check_address(url, self._where)
         if not token.strip() or not (token.isascii() and token.strip().isprintable()):
-            raise ConfigError("This is not a token.", where=url, fix="copy the one the server has issued once more")
+            raise ConfigError(
+                "This is not a token.", where=self._where, fix="copy the one the server has issued once more"
+            )
         try:
             self._client = httpx2.Client(
                 base_url=url.rstrip("/"),
@@ -60,7 +65,7 @@ class HttpActivityServer:
                 timeout=httpx2.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS),
             )
         except (httpx2.InvalidURL, ValueError) as e:
-            raise ConfigError(f"This is not the address of an activity server: {e}", where=url, fix="correct it") from e
+            raise _no_address(self._where) from e
 
     def greet(self) -> Greeting:
         return self._read(wire.greeting_from_json, self._ask("GET", "/v1/greeting"))
@@ -191,6 +196,31 @@ class HttpActivityServer:
         if 300 <= status < 400:
             return ConfigError("The activity server has another address.", where=self._where, fix="correct it")
         return self._strange() if status == 404 or not what else Unreachable(what, where=self._where, fix=fix)
+
+
+def _check_address(url: str, where: str) -> None:
+    """Raises ConfigError for what is no address, holds a password, or would send the token in the clear."""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname
+    except ValueError:
+        raise _no_address(where) from None
+    if not url.startswith(("http://", "https://")) or not host:
+        raise _no_address(where)
+    if "@" in url:
+        raise ConfigError(
+            "The address of an activity server holds no user and no password.",
+            where=where,
+            fix="leave them out; who you are is told by the token",
+        )
+    if parts.scheme == "http" and host not in LOOPBACK:
+        raise ConfigError(
+            "The token would travel unencrypted to another machine.", where=where, fix="begin the address with https://"
+        )
+
+
+def _no_address(where: str) -> ConfigError:
+    return ConfigError("This is not the address of an activity server.", where=where, fix="begin it with https://")
 
 
 def _problem(answer: httpx2.Response) -> tuple[str, str, str]:

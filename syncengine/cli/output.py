@@ -41,7 +41,9 @@ def command(function: Callable[P, int | None]) -> Callable[P, None]:
         try:
             code = function(*args, **kwargs)
         except SyncEngineError as e:
-            fail(e, as_json=bool(kwargs.get("as_json")))
+            if kwargs.get("as_json"):
+                print_json(_failure(e, function.__name__, dry_run=bool(kwargs.get("dry_run"))))
+            fail(e)
         except BrokenPipeError:
             sys.stderr.close()
             raise SystemExit(0) from None
@@ -54,10 +56,18 @@ def command(function: Callable[P, int | None]) -> Callable[P, None]:
     return run
 
 
-def fail(error: SyncEngineError, *, as_json: bool = False) -> None:
+def _failure(error: SyncEngineError, command_name: str, *, dry_run: bool) -> Any:
+    """What a command prints as JSON that could not begin: `sync` all the counts it always prints."""
+    from syncengine import render
+    from syncengine.model.report import Report, RunState
+
+    if command_name == "sync":
+        return render.report_json(Report(dry_run=dry_run, state=RunState.FAILED), error)
+    return {"state": "failed", "problems": [{"what": error.what, "where": error.where, "fix": error.fix}]}
+
+
+def fail(error: SyncEngineError) -> None:
     """Say what went wrong, where and how to mend it; leave with the error's exit code."""
-    if as_json:
-        print_json({"state": "failed", "problems": [{"what": error.what, "where": error.where, "fix": error.fix}]})
     click.secho(str(error), err=True, fg="red" if sys.stderr.isatty() else None)
     if error.retry:
         click.echo("  trying again later may help", err=True)

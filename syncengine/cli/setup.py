@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from syncengine.cli.output import command, config_option, json_option, print_json, read_config
-from syncengine.config import Config, default_path
+from syncengine.config import Config, default_path, shown_url
 from syncengine.errors import ConfigError, SyncEngineError
 
 TEMPLATE = """\
@@ -115,17 +115,11 @@ def _checks(config: Config) -> list[tuple[str, SyncEngineError | None]]:
         found.append((f"mapping {name}", _error(lambda name=name: _mapping(name, config))))
     if any(error for _, error in found):
         return found  # nothing is opened with a wrong mapping (MAP-2)
-    found.append((f"activity server {_shown(config.server.url)}", _error(lambda: _server(config))))
+    found.append((f"activity server {shown_url(config.server.url)}", _error(lambda: _server(config))))
     found.append((f"state {config.state}", _error(lambda: _state(config))))
     for pim in config.pims:
         found.append((f"pim {pim.name}", _error(lambda pim=pim: _pim(pim.name, config))))
     return found
-
-
-def _shown(url: str) -> str:
-    """A database's address without its password."""
-    head, at, tail = url.rpartition("@")
-    return f"{head.partition('://')[0]}://…@{tail}" if at else url
 
 
 def _error(action: object) -> SyncEngineError | None:

@@ -18,6 +18,7 @@ from syncengine.cli.output import (
     read_config,
 )
 from syncengine.errors import ConfigError, SideError, Stopped, SyncEngineError
+from syncengine.model.report import RunState
 
 ITEMS_WAIT = 1
 
@@ -50,6 +51,8 @@ def sync(config_path: Path | None, as_json: bool, dry_run: bool, pims: tuple[str
     if error is not None:
         click.echo(str(error), err=True)
         return error.exit_code
+    if report.state is RunState.STOPPED:
+        return Stopped.exit_code
     return ITEMS_WAIT if report.held or report.failed else 0
 
 
@@ -109,23 +112,20 @@ def explain(uid: str, config_path: Path | None, as_json: bool) -> int:
 def confirm(run: str, config_path: Path | None, accept: bool) -> int:
     """Accept the deletions a stopped RUN asked about. Only those it saw; later ones ask again."""
     from syncengine import bootstrap
+    from syncengine.services.sync import braking
 
     config = read_config(config_path)
     with ExitStack() as stack:
         state = bootstrap.open_state(config)
         stack.callback(state.close)
-        stopped = next((r for r in state.runs(20) if r["id"].startswith(run) and r["state"] == "stopped"), None)
-        if stopped is None:
-            raise ConfigError(
-                f"No stopped run is named {run!r}.", where=str(config.path), fix='"syncengine status" names the runs.'
-            )
-        doomed = state.doomed()
         if not accept:
-            click.echo(f"{len(doomed)} deletions wait; confirm with --accept.")
+            doomed = braking.asked_about(state, run)
+            print_table(["item", "subject", "deleted on"], [(d.key, d.description, d.side) for d in doomed])
+            click.echo(f"Deletions that wait: {len(doomed)}; confirm with --accept.")
             return Stopped.exit_code
-        with state.transaction():
-            state.accept(identity for identity, _ in doomed)
-    click.echo(f'{len(doomed)} deletions accepted; "syncengine sync" passes them on.')
+        stack.enter_context(state.lock())
+        accepted = braking.accept(state, run)
+    click.echo(f'Deletions accepted: {len(accepted)}; "syncengine sync" passes them on.')
     return 0
 
 

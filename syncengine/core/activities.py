@@ -10,18 +10,20 @@ somebody outside and needs not be.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
 
 from syncengine.core.activity_values import MAX_ID, check_relations, normal, with_defaults, with_times
 from syncengine.errors import ItemError
-from syncengine.model.activity import FIELDS, Activity, Origin, value_of
+from syncengine.model.activity import FIELDS, Activity, DisplayIn, Origin, value_of
 from syncengine.model.commands import NaturalKey
 from syncengine.model.directory import Directory, Employee, canonical_address
 from syncengine.model.values import Value, Values
 
-IDENTIFYING = frozenset({"integration_id", "description", "planned", "due"})
-"""A natural key needs one of these: nobody may join a stranger's activity by its owner and status alone."""
+IDENTIFYING = frozenset({"integration_id", "description"})
+"""A natural key needs one of these: nobody may join a stranger's activity by guessing its owner and time alone."""
+
+MAX_KEYS, MAX_KEY_FIELDS = 10, 6
 
 UNIQUE_KEY: NaturalKey = ("integration_id", "owner")
 """Unique among live activities, in the database (KEY-5)."""
@@ -54,9 +56,19 @@ def _sorted(values: Iterable[str]) -> tuple[str, ...]:
 # --- who may do what (VIS-5, CAL-1, CAL-2) ---------------------------------------------------------------------------
 
 
-def may_see(activity: Activity, employee_id: str) -> bool:
-    """Only members of the team."""
-    return employee_id in ids(activity["employees"])
+def may_see(activity: Activity, caller: Caller) -> bool:
+    """Only members of the team; what is private, only its owner among them (PRV-1). What the generic owner owns stays
+    with the team: nobody else could see it."""
+    return _on_team(activity, caller) and not is_withheld(activity, caller)
+
+
+def is_withheld(activity: Activity, caller: Caller) -> bool:
+    """Whether it is private and somebody else's."""
+    return bool(activity["private"]) and activity["owner"] not in (caller.id, caller.generic_owner)
+
+
+def _on_team(activity: Activity, caller: Caller) -> bool:
+    return caller.id in ids(activity["employees"])
 
 
 def check_may_delete(activity: Activity, caller: Caller) -> None:
@@ -73,14 +85,22 @@ def check_may_leave(activity: Activity, caller: Caller) -> None:
 # --- natural keys (KEY-1, KEY-2, KEY-7) ------------------------------------------------------------------------------
 
 
-def check_keys(keys: Iterable[NaturalKey]) -> None:
+def check_keys(keys: Collection[NaturalKey]) -> None:
+    if len(keys) > MAX_KEYS:
+        raise ItemError(f"{len(keys)} natural keys are too many.", fix=f"send up to {MAX_KEYS}")
     for key in keys:
-        unknown = [name for name in key if name not in FIELDS]
-        if unknown or "owner" not in key or not IDENTIFYING & set(key):
+        if not _is_usable(key):
             raise ItemError(
-                f"Activities cannot be looked up by ({', '.join(key)}).",
-                fix=f"a natural key consists of the owner, one of {', '.join(_sorted(IDENTIFYING))}, and known fields",
+                f"Activities cannot be looked up by ({', '.join(key[:MAX_KEY_FIELDS])}).",
+                fix=f"a natural key consists of the owner, one of {', '.join(_sorted(IDENTIFYING))}, and known fields, "
+                f"each once, {MAX_KEY_FIELDS} at most",
             )
+
+
+def _is_usable(key: NaturalKey) -> bool:
+    names = set(key)
+    plain = len(names) == len(key) <= MAX_KEY_FIELDS and names <= FIELDS.keys()
+    return plain and "owner" in names and bool(IDENTIFYING & names)
 
 
 def is_filled(key: NaturalKey, values: Values) -> bool:
@@ -90,15 +110,41 @@ def is_filled(key: NaturalKey, values: Values) -> bool:
 
 def look_up_values(values: Values, keys: Iterable[NaturalKey]) -> Values:
     """The values that natural keys compare, in the form they are stored in; the others do not matter yet."""
-    names = {"integration_id"}.union(*keys)
+    names = {"integration_id", "display_in", "type"}.union(*keys)
     return normal({name: value for name, value in values.items() if name in names and value not in (None, "")})
 
 
-def first_match(key: NaturalKey, found: Sequence[Activity]) -> Activity | None:
-    """The match of a key. One without the integration id matches only what nobody has linked yet (KEY-2)."""
+def first_match(key: NaturalKey, values: Values, found: Sequence[Activity], caller: Caller) -> Activity | None:
+    """The match of a key. One without the integration id matches only what nobody has linked yet (KEY-2), what shows
+    in the same place (KEY-3), and nothing private of somebody else."""
     if "integration_id" in key:
         return next(iter(found), None)
-    return next((activity for activity in found if not activity["integration_id"]), None)
+    place = _place(values)
+    return next(
+        (
+            activity
+            for activity in found
+            if not activity["integration_id"]
+            and _place(activity.values) == place
+            and not is_withheld(activity, caller)
+        ),
+        None,
+    )
+
+
+def _place(values: Values) -> Value:
+    """Where a record shows. An email is a communication, even where it shows among the activities only."""
+    filled = with_defaults(values)
+    is_email = str(filled["type"]).casefold().startswith("email")
+    if filled["display_in"] == DisplayIn.ACTIVITIES and is_email:
+        return DisplayIn.COMMUNICATION.value
+    return filled["display_in"]
+
+
+def withheld(activity: Activity, key: NaturalKey) -> Activity:
+    """What somebody is told whose insert met a private activity of another owner: nothing they did not say."""
+    told = {"owner", "display_in", "private", *key}
+    return replace(activity, values={name: value for name, value in activity.values.items() if name in told})
 
 
 def takes_part(activity: Activity, owner: Value, caller: Caller) -> bool:
@@ -107,7 +153,7 @@ def takes_part(activity: Activity, owner: Value, caller: Caller) -> bool:
     own = {canonical_address(address) for address in caller.employee.addresses}
     invited = {canonical_address(address) for address in ids(activity["participants"])}
     unresolved = activity["owner"] == caller.generic_owner and owner == caller.id
-    return may_see(activity, caller.id) or activity["owner"] == caller.id or bool(own & invited) or unresolved
+    return _on_team(activity, caller) or activity["owner"] == caller.id or bool(own & invited) or unresolved
 
 
 def owner_of(values: Values, caller: Caller) -> str:

@@ -26,9 +26,20 @@ class Action:
     because: str
 
 
+@dataclass(frozen=True, slots=True)
+class Doomed:
+    """One deletion a brake asks about: its proxy's id, what people know it by, and the side it would happen on."""
+
+    proxy: str
+    key: str
+    description: str
+    side: str
+
+
 @dataclass(slots=True)
 class Report:
-    """Filled while a run goes on. `writes` counts (side, what was done); `conflicts` are (key, description, held)."""
+    """Filled while a run goes on. `writes` counts (side, what was done); `conflicts` are (key, description, held);
+    `deletions` is what a brake asks about."""
 
     run: str = ""
     dry_run: bool = False
@@ -42,6 +53,7 @@ class Report:
     actions: list[Action] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     conflicts: list[tuple[str, str, Held]] = field(default_factory=list)
+    deletions: list[Doomed] = field(default_factory=list)
     reason: str = ""
 
     @property

@@ -65,7 +65,8 @@ class Activities:
 
     def fetch(self, ids: Sequence[str]) -> Sequence[Activity]:
         with self._store.transaction(write=False):
-            return self._store.visible(ids, self._caller().id)
+            caller = self._caller()
+            return [a for a in self._store.visible(ids, caller.id) if rules.may_see(a, caller)]
 
     def activities(self) -> Iterator[Activity]:
         """Read page by page, each in a transaction of its own, so a slow reader holds nothing up."""
@@ -95,18 +96,21 @@ class Activities:
     # --- the change feed ---
 
     def changes(self, token: str | None, limit: int = PAGE) -> Feed:
-        """Raises Vanished for a token of another server, or of a future this database does not know."""
+        """What becomes private has left for everybody but its owner (PRV-1).
+
+        Raises Vanished for a token of another server, or of a future this database does not know."""
         with self._store.transaction(write=False):
-            user, identity = self._caller().id, self._store.identity()
+            caller, identity = self._caller(), self._store.identity()
             after = 0 if token is None else self._number_of(token, identity)
-            changed, deleted, left = self._store.changes(user, after, max(1, limit))
+            changed, deleted, left = self._store.changes(caller.id, after, max(1, limit))
             last = max((number for number, _ in (*changed, *deleted, *left)), default=after)
-            more = last > after and any(self._store.changes(user, last, 1))
+            more = last > after and any(self._store.changes(caller.id, last, 1))
         first = token is None
+        withheld = [activity.id for _, activity in changed if rules.is_withheld(activity, caller)]
         return Feed(
-            changed=tuple(activity for _, activity in changed),
+            changed=tuple(activity for _, activity in changed if not rules.is_withheld(activity, caller)),
             deleted=() if first else tuple(activity_id for _, activity_id in deleted),
-            left=() if first else tuple(activity_id for _, activity_id in left),
+            left=() if first else (*(activity_id for _, activity_id in left), *withheld),
             token=f"{identity}:{last}",
             more=more,
         )
@@ -166,7 +170,7 @@ class Activities:
         if isinstance(command, Insert):
             return self._insert(command, caller)
         found = self._store.get(command.activity_id)
-        if found is None or not found[1] or not rules.may_see(found[0], caller.id):
+        if found is None or not found[1] or not rules.may_see(found[0], caller):
             return Removed(command.id, command.activity_id)
         activity = found[0]
         match command:
@@ -215,7 +219,7 @@ class Activities:
     def _insert(self, command: Insert, caller: rules.Caller) -> Outcome:
         if found := self._store.get(command.activity_id):
             activity, live = found
-            visible = live and rules.may_see(activity, caller.id)
+            visible = live and rules.may_see(activity, caller)
             return Stored(command.id, activity) if visible else Removed(command.id, activity.id)
         rules.check_keys(command.keys)
         rules.check_id(command.activity_id)
@@ -242,7 +246,7 @@ class Activities:
         for key in command.keys:
             if not rules.is_filled(key, plain):
                 continue
-            if match := rules.first_match(key, self._store.find(key, plain)):
+            if match := rules.first_match(key, plain, self._store.find(key, plain), caller):
                 return match, key
         if not command.keys or not rules.is_filled(rules.ID_ALONE, plain):
             return None
@@ -254,7 +258,8 @@ class Activities:
     ) -> Outcome:
         activity, key = match
         joined = self._change(activity, rules.linked(activity, values, caller), activity.provisional)
-        return Linked(command.id, joined, key)
+        shown = rules.withheld(joined, key) if rules.is_withheld(joined, caller) else joined
+        return Linked(command.id, shown, key)
 
 
 def _known(directory: Directory, who: str) -> Employee | None:

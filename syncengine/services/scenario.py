@@ -32,7 +32,7 @@ from syncengine.model.values import Json, from_json
 from syncengine.ports import ActivityServer, ClientState, Pim
 from syncengine.services import activity_editing
 from syncengine.services.sharing import set_shared
-from syncengine.services.sync import Collection, Sync, Work
+from syncengine.services.sync import Collection, Sync, Work, braking
 
 DIRECTORY = """{
   "employees": [
@@ -369,8 +369,8 @@ def _reconnects(here: _Play, actor: _Actor, details: Any) -> None:
 
 
 def _confirms(here: _Play, actor: _Actor, details: Any) -> None:
-    with actor.state.transaction():
-        actor.state.accept(identity for identity, _ in actor.state.doomed())
+    """A person accepts what the last stopped run asked about."""
+    braking.accept(actor.state, "")
 
 
 # --- what people do on the server ------------------------------------------------------------------------------------

@@ -17,7 +17,6 @@ def set_shared(state: ClientState, key: str, *, shared: bool) -> list[Proxy]:
             f"No item is known as {key!r}.", where=state.path, fix='New items are known after "syncengine sync".'
         )
     share = Share.SHARED if shared else Share.UNSHARED
-    changed = [replace(p, share=share) for p in found]
     with state.transaction():
-        state.save(changed, dirty=True)
-    return changed
+        state.set_share([p.id for p in found], share)
+    return [replace(p, share=share) for p in found]

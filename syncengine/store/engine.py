@@ -14,6 +14,7 @@ a second to import; a database that is already at HEAD is opened without it.
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
+from syncengine.config import shown_url
 from syncengine.errors import ConfigError, LoginRefused, StorageError, SyncEngineError, Unreachable
 
 if TYPE_CHECKING:
@@ -72,10 +74,18 @@ def _sqlite(url: sa.URL) -> sa.Engine:
                 where=str(folder),
                 fix="choose a folder you may write to",
             ) from e
+        _make_private(url.database)
     engine = sa.create_engine(url, hide_parameters=True, connect_args={"timeout": BUSY_SECONDS})
     sa.event.listen(engine, "connect", _prepare)
     sa.event.listen(engine, "begin", _begin)
     return engine
+
+
+def _make_private(path: str) -> None:
+    """Calendars are nobody else's business: a new file is its user's alone; SQLite gives its companions the same
+    mode. Where it cannot be made, SQLite says why."""
+    with contextlib.suppress(OSError):
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
 
 
 def _prepare(connection: Any, _record: object) -> None:
@@ -126,13 +136,17 @@ def _options(engine: sa.Engine, write: bool) -> dict[str, Any]:
 @contextmanager
 def translated(engine: sa.Engine) -> Iterator[None]:
     """Turns the database's errors into ours."""
-    where = engine.url.render_as_string(hide_password=True)
+    where = _shown(engine)
     try:
         yield
     except sa.exc.DBAPIError as e:
         raise explain(_first(e), where) from e
     except sa.exc.TimeoutError as e:
         raise _later(StorageError("All connections to the database are in use.", where=where, fix="try again")) from e
+
+
+def _shown(engine: sa.Engine) -> str:
+    return shown_url(engine.url.render_as_string(hide_password=False))
 
 
 def _first(error: sa.exc.DBAPIError) -> sa.exc.DBAPIError:
@@ -259,7 +273,7 @@ def _refuse_newer(connection: sa.Connection, scripts: ScriptDirectory, found: st
         return
     raise StorageError(
         f"The database was written by a newer version of syncengine (its tables are at {found!r}).",
-        where=connection.engine.url.render_as_string(hide_password=True),
+        where=_shown(connection.engine),
         fix="update syncengine on this machine",
     )
 

@@ -9,13 +9,11 @@ the end of the step: a statement for each table and batch instead of seven for e
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
@@ -26,6 +24,7 @@ from syncengine.core.sync.brakes import Collection, Deletions
 from syncengine.errors import Problem, StorageError
 from syncengine.model.pim import Kind
 from syncengine.model.proxy import ItemState, KnownItem, Proxy, Share, There
+from syncengine.model.report import Doomed, RunState
 from syncengine.store import engine as db
 from syncengine.store import state_tables as t
 from syncengine.times import iso
@@ -40,8 +39,6 @@ class State:
     def __init__(self, path: str, *, engine: sa.Engine | None = None) -> None:
         """`path` of the file, made when missing. Raises StorageError: unreadable, damaged, or of a newer version."""
         self.path = path
-        if engine is None:
-            _keep_private(path)
         self._engine = engine or db.open_engine(f"sqlite:///{path.replace('%', '%25').replace('?', '%3F')}")
         self._connection: sa.Connection | None = None
         self._unsaved: dict[str, _Unsaved] = {}
@@ -143,7 +140,10 @@ class State:
     def find(self, key: str) -> list[Proxy]:
         """Proxies people would call by this: item UID, integration id, activity id, proxy id or href."""
         by_item = sa.select(t.item.c.proxy_id).where(sa.or_(t.item.c.uid == key, t.item.c.href == key))
-        return self._select(sa.or_(t.proxy.c.id == key, t.proxy.c.activity_id == key, t.proxy.c.id.in_(by_item)), None)
+        c = t.proxy.c
+        by_integration_id = [sa.func.json_extract(c.doc, f"$.{part}values.integration_id") for part in ("", "server.")]
+        named = (column == key for column in (c.id, c.activity_id, *by_integration_id))
+        return self._select(sa.or_(*named, c.id.in_(by_item)), None)
 
     def versions(self, activity_ids: Iterable[str]) -> dict[str, tuple[int, str]]:
         """Activity id → (version last seen, what is known of it)."""
@@ -190,6 +190,14 @@ class State:
         for some in _chunks(ids):
             self._write(sa.update(t.proxy).where(t.proxy.c.id.in_(some)).values(dirty=int(dirty)))
 
+    def set_share(self, ids: Iterable[str], share: Share) -> None:
+        """What the user decided; to be carried out by the next run. Whom an item waits for stays as it is, except
+        that an unshared one waits for nobody."""
+        for some in _chunks(ids):
+            self._write(sa.update(t.proxy).where(t.proxy.c.id.in_(some)).values(share=share.value, dirty=1))
+            if share is Share.UNSHARED:
+                self._write(sa.delete(t.waiting).where(t.waiting.c.proxy_id.in_(some)))
+
     def forget(self, ids: Iterable[str]) -> None:
         for some in _chunks(ids):
             for table, column in (
@@ -199,6 +207,7 @@ class State:
                 (t.accepted, t.accepted.c.proxy_id),
             ):
                 self._write(sa.delete(table).where(column.in_(some)))
+            self._write(sa.delete(t.problem).where(t.problem.c.scope == "proxy", t.problem.c.subject.in_(some)))
 
     def waiting(self, keys: Iterable[str], has: str) -> list[tuple[str, str]]:
         """(key text, proxy id) of proxies that have an `item` or an `activity` and wait for the other."""
@@ -339,14 +348,32 @@ class State:
         self._write(sa.insert(t.run), {"id": run_id, "started": iso(at), "state": "running"})
 
     def finish_run(self, run_id: str, at: datetime, state: str, report: Any) -> None:
-        values = {"finished": iso(at), "state": state, "report": json.dumps(report, ensure_ascii=False)}
+        text = json.dumps({**self._kept(run_id), **report}, ensure_ascii=False)
+        values = {"finished": iso(at), "state": state, "report": text}
         self._write(sa.update(t.run).where(t.run.c.id == run_id).values(values))
+        if state == RunState.DONE:
+            self.drop_accepted()
+
+    def keep_deletions(self, run_id: str, deletions: Iterable[Doomed]) -> None:
+        text = json.dumps({"deletions": [asdict(d) for d in deletions]}, ensure_ascii=False)
+        self._write(sa.update(t.run).where(t.run.c.id == run_id).values(report=text))
+
+    def _kept(self, run_id: str) -> dict[str, Any]:
+        rows = self._rows(sa.select(t.run.c.report).where(t.run.c.id == run_id))
+        return dict(json.loads(rows[0].report)) if rows and rows[0].report else {}
 
     def runs(self, limit: int) -> list[dict[str, Any]]:
         """Newest first: id, started, finished, state, report."""
-        rows = self._rows(
-            sa.select(t.run).order_by(t.run.c.started.desc(), sa.literal_column("rowid").desc()).limit(limit)
-        )
+        return self._runs(sa.true(), limit)
+
+    def stopped_run(self, run: str) -> dict[str, Any] | None:
+        c = t.run.c
+        found = self._runs(sa.and_(c.state == RunState.STOPPED, c.id.startswith(run, autoescape=True)), 1)
+        return found[0] if found else None
+
+    def _runs(self, where: sa.ColumnElement[bool], limit: int) -> list[dict[str, Any]]:
+        newest = (t.run.c.started.desc(), sa.literal_column("rowid").desc())
+        rows = self._rows(sa.select(t.run).where(where).order_by(*newest).limit(limit))
         return [dict(r._mapping) | {"report": json.loads(r.report) if r.report else None} for r in rows]
 
     # --- brakes and counts -----------------------------------------------------------------------------------------
@@ -355,6 +382,10 @@ class State:
         rows = [{"proxy_id": i} for i in proxy_ids]
         if rows:
             self._write(sa.insert(t.accepted).prefix_with("OR REPLACE"), rows)
+
+    def drop_accepted(self) -> None:
+        still = sa.select(_TO_DELETE.subquery().c.id)
+        self._write(sa.delete(t.accepted).where(t.accepted.c.proxy_id.not_in(still)))
 
     def doomed(self) -> list[tuple[str, str]]:
         """(proxy id, side) of every deletion to be passed on and not yet confirmed by a person."""
@@ -380,24 +411,19 @@ class State:
         return [Deletions(_SIDES[r.side], r.kind or "", r.n, linked.get(r.kind, r.n)) for r in counts]
 
     def collections(self, pims: Iterable[str]) -> list[Collection]:
-        """Per collection with confirmed deletions, for the brake."""
-        doomed = _DOOMED.subquery()
+        """Per collection with items found gone, for the brake. What was lost before and is held, or accepted, is
+        known no more."""
+        doomed = sa.select(_DOOMED.subquery().c.id)
+        items = sa.select(sa.func.count()).select_from(t.item)
+        joined = sa.select(sa.func.count()).select_from(t.item.join(t.proxy, t.item.c.proxy_id == t.proxy.c.id))
+        shared = sa.and_(t.proxy.c.share == Share.SHARED, t.proxy.c.there == There.LIVE)
         found = []
         for pim in pims:
-            shared = sa.and_(
-                t.item.c.pim == pim,
-                t.proxy.c.share == Share.SHARED,
-                t.proxy.c.there == There.LIVE,
-                t.proxy.c.id.not_in(sa.select(t.accepted.c.proxy_id)),
-            )
-            joined = sa.select(sa.func.count()).select_from(t.item.join(t.proxy, t.item.c.proxy_id == t.proxy.c.id))
-            gone = self._count(joined.where(shared, t.proxy.c.id.in_(sa.select(doomed.c.id))))
-            if not gone:
-                continue
-            present = self._count(
-                sa.select(sa.func.count()).select_from(t.item).where(t.item.c.pim == pim, t.item.c.gone == 0)
-            )
-            found.append(Collection(pim, gone, self._count(joined.where(shared)), present))
+            here = sa.and_(t.item.c.pim == pim, t.item.c.gone == 0)
+            lost = sa.and_(t.item.c.pim == pim, t.item.c.gone == 1, t.item.c.proxy_id.in_(doomed))
+            if gone := self._count(items.where(lost)):
+                known = gone + self._count(joined.where(here, shared))
+                found.append(Collection(pim, gone, known, self._count(items.where(here))))
         return found
 
     def counts(self) -> dict[str, int]:
@@ -416,12 +442,6 @@ class State:
 
     def _count(self, statement: sa.Select[Any]) -> int:
         return int(self._rows(statement)[0][0])
-
-
-def _keep_private(path: str) -> None:
-    """The state holds calendars: a new file is its user's alone."""
-    with contextlib.suppress(OSError):
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
 
 
 @dataclass(frozen=True, slots=True)
@@ -444,7 +464,11 @@ _SOLVE = sa.delete(t.problem).where(
     t.problem.c.scope == sa.bindparam("of"), t.problem.c.subject == sa.bindparam("about")
 )
 _SIDES = {"server": "on the server", "pim": "in the PIM"}
-_DOOMED = (
+_MOVED = sa.and_(  # the server shows it elsewhere now, see `codec` for what stands in the document
+    sa.func.json_type(t.proxy.c.doc, "$.server.values.display_in").is_not(None),
+    sa.func.json_type(t.proxy.c.doc, "$.stored.display_in").is_not(None),
+)
+_TO_DELETE = (
     sa.select(
         t.proxy.c.id,
         t.proxy.c.kind,
@@ -454,13 +478,14 @@ _DOOMED = (
     .where(
         t.proxy.c.dirty == 1,
         t.proxy.c.share == Share.SHARED,
-        t.proxy.c.id.not_in(sa.select(t.accepted.c.proxy_id)),
         sa.or_(
             sa.and_(t.item.c.gone == 1, t.proxy.c.there == There.LIVE),
             sa.and_(t.item.c.gone == 0, t.item.c.made == 1, t.proxy.c.there == There.DELETED),
+            sa.and_(t.item.c.gone == 0, t.item.c.made == 1, t.proxy.c.there == There.LIVE, _MOVED),
         ),
     )
 )
+_DOOMED = _TO_DELETE.where(t.proxy.c.id.not_in(sa.select(t.accepted.c.proxy_id)))
 
 
 def _chunks(ids: Iterable[str]) -> Iterator[list[str]]:

@@ -8,11 +8,22 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from syncengine.core.activities import MAX_KEY_FIELDS, MAX_KEYS
+
 MAX_COMMANDS = 500
 MAX_IDS = 1000
 MAX_PAGE = 1000
 
 Id = Annotated[str, Field(min_length=1, max_length=500)]
+Key = Annotated[
+    list[Annotated[str, Field(min_length=1, max_length=100)]],
+    Field(
+        min_length=1,
+        max_length=MAX_KEY_FIELDS,
+        description="Names of fields, each once: the owner, the integration id or the description, and others.",
+        examples=[["integration_id", "owner"]],
+    ),
+]
 FieldValues = Annotated[
     dict[str, Any],
     Field(
@@ -34,7 +45,7 @@ class InsertIn(Strict):
     id: Id = Field(description="The command's id; the same id gets the same answer again.")
     activity_id: Id = Field(description="Chosen by the client.")
     values: FieldValues
-    keys: list[list[str]] = Field(default=[], max_length=20, description="Natural keys, tried in order.")
+    keys: list[Key] = Field(default=[], max_length=MAX_KEYS, description="Natural keys, tried in order.")
     origin: Literal["pim", "server"] = "pim"
 
 

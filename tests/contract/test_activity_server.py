@@ -153,6 +153,25 @@ class TestNaturalKeys:
         assert [type(outcome) for outcome in linked] == [Linked, Linked, Stored]
         assert [outcome.activity.id for outcome in linked[:2]] == made  # type: ignore[union-attr]
 
+    TODO_KEYS = (KEY_1, ("owner", "description"))
+
+    def test_a_todo_never_meets_a_meeting_of_the_same_subject(self, world: World) -> None:
+        world.made_on_server("ann", description="Budget", planned=NINE)
+        made = world.made_on_server("ann", description="Budget", display_in="To Do and Activities")
+        todo = {"description": "Budget", "planned": None, "planned_completion": None}
+        todo["display_in"] = "To Do and Activities"
+        outcomes = [world.meet("ann", keys=self.TODO_KEYS, integration_id=f"uid-{n}", **todo) for n in range(2)]
+        assert [type(outcome) for outcome in outcomes] == [Linked, Stored]
+        assert outcomes[0].activity.id == made.id  # type: ignore[union-attr]
+
+    @pytest.mark.parametrize(
+        ("kind", "expected"), [("Email - Outbound", Linked), ("email-inbound", Linked), ("Other", Stored)]
+    )
+    def test_an_email_is_one_wherever_it_shows(self, world: World, kind: str, expected: type) -> None:
+        world.made_on_server("ann", description="Re: Budget", planned=NINE, display_in="Activities Only", type=kind)
+        outcome = world.meet("ann", description="Re: Budget", display_in="Communication and Activities")
+        assert type(outcome) is expected
+
     def test_a_key_with_an_empty_field_is_skipped(self, world: World) -> None:
         world.made_on_server("ann", description="Buy a ladder")
         outcome = world.meet("ann", description="Buy a ladder", planned=None, planned_completion=None)
@@ -176,7 +195,18 @@ class TestNaturalKeys:
         assert isinstance(outcome, Stored)
         assert outcome.activity["employees"] == ("e-carol",)
 
-    @pytest.mark.parametrize("key", [("integration_id",), ("owner",), ("owner", "status"), ("owner", "Secret Field")])
+    @pytest.mark.parametrize(
+        "key",
+        [
+            ("integration_id",),
+            ("owner",),
+            ("owner", "status"),
+            ("owner", "planned"),
+            ("owner", "due"),
+            ("owner", "description", "Secret Field"),
+            ("owner", "description", "owner"),
+        ],
+    )
     def test_keys_that_would_let_anybody_in_are_refused(self, world: World, key: tuple[str, ...]) -> None:
         outcome = world.meet("ann", keys=(key,), status="Done")
         assert isinstance(outcome, Refused)
@@ -187,6 +217,45 @@ class TestNaturalKeys:
         outcome = world.meet("ann", keys=())
         assert isinstance(outcome, Refused)
         assert "same integration id" in outcome.what
+
+
+class TestPrivate:
+    """PRV-1: what is private comes down to nobody but its owner."""
+
+    def test_it_is_its_owners_alone(self, world: World) -> None:
+        activity = world.stored("ann", participants=("bob@example.com",), private=True)
+        ann, bob = world.as_user("ann"), world.as_user("bob")
+        assert (ann.fetch([activity.id]), list(ann.activities())) == ([activity], [activity])
+        assert (bob.fetch([activity.id]), list(bob.activities()), bob.changes(None).left) == ([], [], ())
+        commands = [Update(new_id(), activity.id, 1, {}), Delete(new_id(), activity.id, 1)]
+        assert bob.apply(commands) == [Removed(command.id, activity.id) for command in commands]
+
+    def test_what_becomes_private_has_left_and_comes_back(self, world: World) -> None:
+        activity = world.stored("ann", participants=("bob@example.com",))
+        bob = world.as_user("bob")
+        token = bob.changes(None).token
+        hidden = world.set("ann", activity, private=True, description="a surprise")
+        assert isinstance(hidden, Stored)
+        feed = bob.changes(token)
+        assert (feed.changed, feed.deleted, feed.left) == ((), (), (activity.id,))
+        shown = world.set("ann", hidden.activity, private=False)
+        assert isinstance(shown, Stored)
+        assert bob.changes(feed.token).changed == (shown.activity,)
+
+    def test_a_guests_copy_is_linked_and_told_nothing_it_did_not_say(self, world: World) -> None:
+        activity = world.stored("ann", private=True, comments="secret words")
+        outcome = world.meet("bob", owner="e-ann", description="Bob's words")
+        assert isinstance(outcome, Linked)
+        assert outcome.activity.id == activity.id
+        assert set(outcome.activity.values) == {"integration_id", "owner", "display_in", "private"}
+
+    def test_its_subject_cannot_be_guessed(self, world: World) -> None:
+        world.made_on_server("ann", description="Site visit", planned=NINE, private=True)
+        assert isinstance(world.meet("bob", owner="e-ann"), Stored)
+
+    def test_what_nobody_known_owns_stays_with_the_team(self, world: World) -> None:
+        activity = world.stored("bob", owner="e-stranger", private=True)
+        assert world.as_user("bob").fetch([activity.id]) == [activity]
 
 
 class TestUpdate:

@@ -225,10 +225,13 @@ def in_step(seen: Seen, **values: object) -> None:
 
 
 def alone(seen: Seen) -> None:
-    """The user's item stays as it is, unshared, with no activity, and is never linked again by itself."""
+    """The user's item stays as it is, with no activity. What only went out of sight may be linked again when it comes
+    back; everything else is never linked again by itself."""
     after = _kept(seen)
     assert seen.decision.verdict in (V.UNLINK, V.LEAVE), "people are told that it is not shared any more"
-    assert (after.share, after.there, after.server, after.held) == (Share.UNSHARED, There.ABSENT, None, ())
+    out_of_sight = seen.before.there is There.LEFT and seen.before.share is Share.SHARED
+    share = Share.NEVER if out_of_sight else Share.UNSHARED
+    assert (after.share, after.there, after.server, after.held) == (share, There.ABSENT, None, ())
     assert after.item == seen.before.item
     assert (dict(after.agreed), dict(after.stored)) == ({}, {})
     calendar_untouched(seen)

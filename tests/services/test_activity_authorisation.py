@@ -86,13 +86,38 @@ def test_an_insert_under_its_id_tells_her_nothing(carol: HttpActivityServer, ann
     assert carol.fetch([anns.id]) == []
 
 
-@pytest.mark.parametrize("key", [("owner",), ("integration_id",), ("owner", "status"), ("owner", "display_in")])
+@pytest.mark.parametrize(
+    "key",
+    [
+        ("owner",),
+        ("integration_id",),
+        ("owner", "status"),
+        ("owner", "display_in"),
+        ("owner", "planned"),
+        ("owner", "planned", "planned_completion"),
+        ("owner", "due"),
+    ],
+)
 def test_an_insert_with_a_coarse_key_does_not_let_her_in(
     carol: HttpActivityServer, anns: Activity, key: tuple[str, ...]
 ) -> None:
-    outcome = carol.apply([Insert(new_id(), new_id(), {**meeting("ann"), "status": "Done"}, (key,))])[0]
+    values = {**meeting("ann"), "integration_id": "", "status": "Done", "due": "2026-03-02"}
+    outcome = carol.apply([Insert(new_id(), new_id(), values, (key,))])[0]
     assert isinstance(outcome, Refused)
     assert carol.fetch([anns.id]) == []
+
+
+@pytest.mark.parametrize("key", [("owner", "planned"), ("owner", "due")])
+def test_nor_does_guessing_a_time_let_her_into_what_nobody_has_linked(
+    web: Web, carol: HttpActivityServer, key: tuple[str, ...]
+) -> None:
+    _store, url, tokens = web
+    ann = HttpActivityServer(url, tokens["e-ann"])
+    ann.apply([Insert("c-1", "a-1", {**meeting("ann"), "integration_id": "", "due": "2026-03-02"}, ())])
+    ann.close()
+    values = {**meeting("ann"), "description": "anything", "due": "2026-03-02"}
+    assert isinstance(carol.apply([Insert(new_id(), new_id(), values, (key,))])[0], Refused)
+    assert carol.fetch(["a-1"]) == []
 
 
 def test_subject_and_start_do_not_let_her_into_what_has_an_integration_id(

@@ -54,6 +54,9 @@ class TestRequests:
             {"commands": [{"kind": "update", "id": "1"}]},
             {"commands": [insert(id="")]},
             {"commands": [insert() for _ in range(501)]},
+            {"commands": [insert(keys=[["owner", "description"]] * 11)]},
+            {"commands": [insert(keys=[["owner", "description", "due", "status", "type", "location", "done"]])]},
+            {"commands": [insert(keys=[[]])]},
             [],
         ],
     )

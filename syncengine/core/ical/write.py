@@ -32,7 +32,7 @@ _COMPONENT = {kind: name for name, kind in KINDS.items()}
 
 @dataclass(frozen=True, slots=True)
 class _Form:
-    """How an item writes its times, read off its DTSTART: `tzid` as it stands there, the zone it means (None: UTC),
+    """How an item writes a time: `tzid` as it stands there, the zone it means (None: UTC),
     and whether it is floating; `clock` is the wall clock floating times are read on."""
 
     tzid: str
@@ -51,22 +51,25 @@ def write(text: str, changes: PimValues, zone: ZoneInfo) -> str:
     if isinstance(item, NotShareable):
         raise ItemError("The item is no calendar entry and no to-do any more.", fix="Share another item.")
     newline = "\r\n" if "\r\n" in text else "\n"
-    form = _form(text, component, item, zone)
     edits: list[tuple[int, int, str]] = []
     for name, value in _settled(item, changes, zone):
-        edits += _edit(text, component, name, value, form, newline)
+        edits += _edit(text, component, name, value, _form(text, component, item, name, zone), newline)
     for start, end, replacement in sorted(edits, reverse=True):
         text = text[:start] + replacement + text[end:]
     return text
 
 
-def _form(text: str, component: Component, item: Item, clock: ZoneInfo) -> _Form:
-    start = item.values.get("dtstart")
-    line = next(component.named("DTSTART"), None)
-    tzid = parts(text, line)[1].get("TZID") if line else None
-    floating = isinstance(start, datetime) and start.tzinfo is None
-    zone = start.tzinfo if isinstance(start, datetime) and isinstance(start.tzinfo, ZoneInfo) else None
-    return _Form(str(tzid) if tzid and zone else "", zone if tzid else None, floating, clock)
+def _form(text: str, component: Component, item: Item, name: str, clock: ZoneInfo) -> _Form:
+    """The form of the property itself; where it holds no time yet, that of DTSTART, or of DUE. Exceptions are written
+    like the starts they leave out."""
+    own = () if name not in _TIMES or name == "exdate" else (name,)
+    for source in (*own, "dtstart", "due"):
+        value, line = item.values.get(source), next(component.named(source.upper()), None)
+        if isinstance(value, datetime) and line is not None:
+            tzid = parts(text, line)[1].get("TZID")
+            zone = value.tzinfo if tzid and isinstance(value.tzinfo, ZoneInfo) else None
+            return _Form(str(tzid) if zone else "", zone, value.tzinfo is None, clock)
+    return _Form("", None, False, clock)
 
 
 def _settled(item: Item, changes: PimValues, clock: ZoneInfo) -> list[tuple[str, PimValue]]:

@@ -9,9 +9,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from syncengine.core.ical.read import NotShareable, read
-from syncengine.core.mapping.apply import defaults, moved_up, untranslated, up
+from syncengine.core.mapping.apply import defaults, moved_up, unique_id, untranslated, up
 from syncengine.core.mapping.context import Context
-from syncengine.core.sync.correlate import DERIVED
 from syncengine.core.sync.merge import united
 from syncengine.core.sync.roles import Part, part_in
 from syncengine.model.activity import field_type
@@ -31,7 +30,7 @@ def adopt(
     identity: str, pim: str, resource: Resource, item: Item, type_map: TypeMap, share: Share, me: Context
 ) -> Proxy:
     """The proxy of an item seen for the first time. `identity` is a fresh id."""
-    state = ItemState(pim, resource.href, resource.etag, resource.text, item.uid, made=item.uid.startswith(DERIVED))
+    state = ItemState(pim, resource.href, resource.etag, resource.text, unique_id(item, me) or "")
     values = {**defaults(type_map), **up(item, type_map, me)}
     return Proxy(identity, item.kind, values, share=share, item=state, hold=hold(item, type_map, me))
 
@@ -41,17 +40,11 @@ def hold(item: Item, type_map: TypeMap, me: Context) -> str:
     return untranslated(item, type_map, me) or ""
 
 
-def meet(proxy: Proxy, pim: str, resource: Resource, item: Item) -> Proxy:
-    """A proxy that waited without an item (CAL-6) and the item that has arrived for it."""
-    state = ItemState(pim, resource.href, resource.etag, resource.text, item.uid, made=item.uid.startswith(DERIVED))
-    return replace(proxy, item=state, kind=item.kind, share=Share.SHARED)
-
-
-def absorb(proxy: Proxy, resource: Resource, new: Item, type_map: TypeMap, me: Context) -> Proxy:
+def absorb(proxy: Proxy, pim: str, resource: Resource, new: Item, type_map: TypeMap, me: Context) -> Proxy:
     """The proxy with what the item's user changed since its snapshot. Times are compared as instants or dates; a
     guest's changes are seen but do not count (CAL-1)."""
     assert proxy.item is not None
-    state = replace(proxy.item, href=resource.href, etag=resource.etag, text=resource.text, uid=new.uid, gone=False)
+    state = ItemState(pim, resource.href, resource.etag, resource.text, unique_id(new, me) or "", proxy.item.made)
     seen = replace(proxy, item=state)
     if proxy.share is not Share.SHARED:
         return replace(seen, values={**proxy.values, **up(new, type_map, me)}, hold=hold(new, type_map, me))

@@ -14,7 +14,7 @@ from dataclasses import replace
 from syncengine.core.mapping.apply import moved_down
 from syncengine.core.mapping.context import Context
 from syncengine.core.sync.roles import Part, part
-from syncengine.model.activity import Activity
+from syncengine.model.activity import Activity, Origin
 from syncengine.model.commands import NaturalKey
 from syncengine.model.item import Item
 from syncengine.model.mapping import Direction, TypeMap
@@ -85,7 +85,11 @@ def link(proxy: Proxy, activity: Activity, item: Item | None, type_map: TypeMap,
     asks (KEY-5): equal fields agree, an empty side is filled, people are united, a guest's copy yields, an owner's
     copy replaces what a guest's copy brought, and what an owner has otherwise differs in both ways: a conflict."""
     made_from_it = proxy.item is not None and proxy.item.uid == derived_uid(activity.id)
-    linked = replace(proxy, server=activity, there=There.LIVE, share=Share.SHARED, shadow=dict(activity.values))
+    item_state = proxy.item
+    if item_state is not None and made_from_it and activity.origin is Origin.SERVER:
+        item_state = replace(item_state, made=True)
+    linked = replace(proxy, item=item_state, server=activity, there=There.LIVE, share=Share.SHARED)
+    linked = replace(linked, shadow=dict(activity.values))
     if _yields(proxy, activity, me):
         known = replace(linked, values={**proxy.values, **activity.values}).settled()
         if made_from_it or activity["integration_id"]:

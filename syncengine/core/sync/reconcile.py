@@ -144,7 +144,8 @@ def decide(proxy: Proxy, rows: Rows, keys: tuple[NaturalKey, ...], me: Context, 
     merged = merge(proxy, rows, part) if on_server else None
     verdict, because = VERDICTS[here(proxy, merged, part), there(proxy, merged)]
     proxy = replace(proxy, held=merged.held if merged and verdict in _MERGING else ())
-    if proxy.hold and verdict in (*_MERGING, Verdict.INSERT):
+    guests = on_server and part is Part.GUEST  # whose copy is never laid onto the activity, whatever it says
+    if proxy.hold and not guests and verdict in (*_MERGING, Verdict.INSERT):
         return Decision(Verdict.HOLD, proxy.hold, replace(proxy, held=(Held("", proxy.hold),)))
     return _CARRY_OUT[verdict](Decision(verdict, because, proxy), merged, keys, command_id)
 
@@ -207,10 +208,11 @@ _CARRY_OUT = {
 
 
 def _unshared(proxy: Proxy) -> Proxy:
-    """The item alone: no activity, no base, never linked again by itself (ACT-11)."""
-    return replace(
-        proxy, share=Share.UNSHARED, there=There.ABSENT, server=None, agreed={}, stored={}, shadow={}, held=()
-    )
+    """The item alone: no activity, no base. What only went out of sight may be linked again when it comes back;
+    what the user unshared, or the server deleted, is never linked again by itself (ACT-11)."""
+    out_of_sight = proxy.there is There.LEFT and proxy.share is Share.SHARED
+    share = Share.NEVER if out_of_sight else Share.UNSHARED
+    return replace(proxy, share=share, there=There.ABSENT, server=None, agreed={}, stored={}, shadow={}, held=())
 
 
 def stored(proxy: Proxy, sent: Values, activity: Activity, rows: Rows) -> Proxy:

@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from syncengine.core.mapping.context import Context
 from syncengine.model.activity import Activity, Origin
+from syncengine.model.directory import canonical_address
 from syncengine.model.mapping import TypeMap
 from syncengine.model.pim import Kind
 from syncengine.model.proxy import Proxy
@@ -52,4 +53,10 @@ def gets_item(activity: Activity, type_map: TypeMap | None, me: Context) -> bool
     participants = activity["participants"]
     if not participants:
         return me.user in (activity["employees"] or ())  # type: ignore[operator]
-    return any(address in participants for address in me.user_addresses)  # type: ignore[operator]
+    return not _addresses(me).isdisjoint(canonical_address(str(a)) for a in participants)  # type: ignore[union-attr]
+
+
+def _addresses(me: Context) -> frozenset[str]:
+    """All addresses of the user: those of their own accounts and those the directory knows."""
+    employee = me.directory.employee_by_id(me.user)
+    return me.own_addresses.union(canonical_address(a) for a in (employee.addresses if employee else ()))

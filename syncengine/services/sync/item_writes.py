@@ -10,7 +10,7 @@ from syncengine.core.ical.read import read
 from syncengine.core.sync import codec
 from syncengine.core.sync.absorb import properties
 from syncengine.core.sync.reflect import ItemWrite, Verb
-from syncengine.errors import AlreadyThere, ChangedMeanwhile, ItemError, NotThere
+from syncengine.errors import AlreadyThere, ChangedMeanwhile, ItemError, NotThere, SideError
 from syncengine.model.item import Item
 from syncengine.model.pim import Missing, Resource, Written
 from syncengine.model.proxy import ItemState, Proxy
@@ -63,8 +63,9 @@ class ItemWrites:
             if write.verb is Verb.DELETE:
                 return _Done(write, None)
             self.work.again = True
-        except (ChangedMeanwhile, AlreadyThere):
+        except (ChangedMeanwhile, AlreadyThere) as e:
             self.work.again = True
+            self.work.clashes[write.after.id] = replace(e.problem, where=f"{write.pim}/{write.href}")
         except ItemError as e:
             with self.state.transaction():
                 self.work.fail(PROBLEMS, write.after.id, replace(e.problem, where=f"{write.pim}/{write.href}"))
@@ -95,7 +96,7 @@ class ItemWrites:
             self.state.forget([after.id])
             self.work.did(before or after, SIDE, verb, because)
             return
-        self.state.save([after], dirty=after.item is None, keys=self.work.waiting([after]))
+        self.work.save([after], dirty=after.item is None)
         self.work.did(after if after.item else before or after, SIDE, verb, because)
 
     def _read_back(self, done: Sequence[_Done]) -> dict[tuple[str, str], Resource]:
@@ -145,10 +146,13 @@ class ItemWrites:
             write = _from_json(doc)
             collection = self.work.collection(write.pim)
             proxy = self.state.proxies([proxy_id]).get(proxy_id)
-            after = self._found(collection, write, proxy) if collection and proxy else None
+            try:
+                after = self._found(collection, write, proxy) if collection and proxy else None
+            except SideError:  # the intent stays for a run that can look
+                continue
             with self.state.transaction():
-                if after is not None:
-                    self._settle(proxy, write, after)
+                if after is not None and proxy is not None:
+                    self._settle(proxy, write, replace(after, share=proxy.share))
                 self.state.done([intent])
 
     def _found(self, collection: Collection, write: ItemWrite, proxy: Proxy | None) -> Proxy | None:

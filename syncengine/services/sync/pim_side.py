@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 
-from syncengine.core.ical.read import NotShareable, read
+from syncengine.core.ical.read import read
+from syncengine.core.mapping.apply import unique_id
 from syncengine.core.sync import absorb as core
 from syncengine.core.sync.correlate import keys_of_item, link, pairs
 from syncengine.errors import ItemError, Problem
@@ -27,6 +28,7 @@ class PimSide:
         self.me = work.me(collection.mapping)
         self.scope = f"pim:{collection.name}"
         self.properties = core.properties(collection.mapping)
+        self.intended = {proxy_id for _, proxy_id, _ in self.state.intents("server")}
         first_contact = self.state.fact(f"seen:{self.name}") is None
         self.shares = collection.share_existing if first_contact else collection.share_new
 
@@ -75,9 +77,26 @@ class PimSide:
         self.state.solve(self.scope, hrefs)
         self.state.drop_items(self.name, [h for h, row in rows.items() if row.proxy_id is None])
         proxies = self.state.proxies(row.proxy_id for row in rows.values() if row.proxy_id)
-        known_to_server = [p for p in proxies.values() if p.share is Share.SHARED and p.there is not There.ABSENT]
-        self.state.save([core.gone(p) for p in known_to_server], dirty=True)
-        self.state.forget(p.id for p in proxies.values() if p not in known_to_server)
+        for proxy in proxies.values():
+            on_its_way = proxy.there is not There.ABSENT or proxy.id in self.intended
+            if proxy.share is not Share.SHARED or not on_its_way:
+                self.state.forget([proxy.id])
+            elif not self._carried_over(proxy):
+                self.work.save([core.gone(proxy)], dirty=True)
+
+    def _carried_over(self, proxy: Proxy) -> bool:
+        """Whether the item was moved to another collection: its proxy goes along, with all that no item can hold."""
+        assert proxy.item is not None
+        uid = proxy.item.uid
+        twins = [(pim, k) for pim, k in (self.state.with_uid([uid]) if uid else []) if pim != self.name and not k.gone]
+        for twin in self.state.proxies(k.proxy_id for _, k in twins if k.proxy_id).values():
+            if twin.item is not None and twin.share is Share.NEVER and twin.kind is proxy.kind:
+                self.state.forget([twin.id])
+                values = {**proxy.values, **twin.values}
+                item = replace(twin.item, made=proxy.item.made)
+                self.work.save([replace(proxy, item=item, values=values)], dirty=True)
+                return True
+        return False
 
     def _changed(self, hrefs: Sequence[str]) -> None:
         done = 0
@@ -122,9 +141,9 @@ class PimSide:
             where = f"{self.name}/{resource.href}"
             self.work.fail(self.scope, resource.href, Problem(e.what, where, e.fix))
             return
-        if proxy is None and isinstance(item, Item):
+        if proxy is None and isinstance(item, Item) and self.mapping.for_kind(item.kind):
             new.append((resource, item))
-        elif isinstance(item, NotShareable) and proxy is None:
+        elif proxy is None:
             self.state.remember_unshareable(self.name, resource.href, resource.etag)
             self.state.solve(self.scope, [resource.href])
 
@@ -135,44 +154,54 @@ class PimSide:
                 "The item has become another kind of item under the same name.",
                 fix="Delete it and save it under a new name.",
             )
-        after = core.absorb(proxy, resource, item, type_map, self.me)
+        after = core.absorb(proxy, self.name, resource, item, type_map, self.me)
         moved = after.values != proxy.values or after.hold != proxy.hold or proxy.item is None or proxy.item.gone
-        waits = self._waits(after)
-        keys = {after.id: keys_of_item(after.values, type_map)} if waits else self.work.waiting([after])
         dirty = after.share is Share.SHARED and (moved or after.there is There.ABSENT or bool(proxy.held))
-        self.state.save([after], dirty=dirty, keys=keys)
+        self.work.save([after], dirty=dirty)
         self.state.solve(self.scope, [resource.href])
-
-    def _waits(self, proxy: Proxy) -> bool:
-        return proxy.there is There.ABSENT and proxy.share is not Share.UNSHARED
 
     def _meet_new(self, new: Sequence[tuple[Resource, Item]]) -> None:
         """Items seen for the first time: moved ones, ones somebody waits for (CAL-6), and new ones."""
         if not new:
             return
         uids: dict[str, list[tuple[str, KnownItem]]] = {}
-        for pim, known in self.state.with_uid(i.uid for _, i in new if i.uid):
+        for pim, known in self.state.with_uid(uid for _, i in new if (uid := self._uid(i))):
             uids.setdefault(known.uid, []).append((pim, known))
         adopted: list[tuple[Proxy, Item]] = []
         for resource, item in new:
-            others = [(p, k) for p, k in uids.get(item.uid, []) if (p, k.href) != (self.name, resource.href)]
-            if twin := next((k for p, k in others if p == self.name and not k.gone), None):
-                self._collision(resource, item, twin)
-                continue
-            self.state.solve(self.scope, [resource.href])
-            moved = next((k for p, k in others if p == self.name and k.gone and k.proxy_id), None)
-            if moved and moved.proxy_id:
-                self._absorb(self.state.proxies([moved.proxy_id])[moved.proxy_id], resource, item)
-            elif any(not k.gone for p, k in others if p != self.name):
-                # the same item in a second collection: one activity, linked with the first
-                self.state.save([self._adopted(resource, item, Share.NEVER)], dirty=False)
-            else:
-                share = core.starts_shared(item.kind, self.shares)
-                adopted.append((self._adopted(resource, item, share), item))
-            if item.uid:
-                known = KnownItem(resource.href, resource.etag, item.uid, None, False)
-                uids.setdefault(item.uid, []).append((self.name, known))
+            uid = self._uid(item)
+            others = [(p, k) for p, k in uids.get(uid, []) if (p, k.href) != (self.name, resource.href)]
+            try:
+                self._place(resource, item, others, adopted)
+            except ItemError as e:
+                self.work.fail(self.scope, resource.href, replace(e.problem, where=f"{self.name}/{resource.href}"))
+            if uid:
+                uids.setdefault(uid, []).append((self.name, KnownItem(resource.href, resource.etag, uid, None, False)))
         self._pair(adopted)
+
+    def _uid(self, item: Item) -> str:
+        return unique_id(item, self.me) or ""
+
+    def _place(
+        self,
+        resource: Resource,
+        item: Item,
+        others: Sequence[tuple[str, KnownItem]],
+        adopted: list[tuple[Proxy, Item]],
+    ) -> None:
+        """What a new item is, given the `others` with its UID: a second one here, a moved one, one that another
+        collection has as well (one activity, linked with the first), or really new."""
+        if twin := next((k for p, k in others if p == self.name and not k.gone), None):
+            self._collision(resource, item, twin)
+            return
+        self.state.solve(self.scope, [resource.href])
+        moved = next((k.proxy_id for _, k in others if k.gone and k.proxy_id), None)
+        if moved:
+            self._absorb(self.state.proxies([moved])[moved], resource, item)
+        elif any(not k.gone for _, k in others):
+            self.state.save([self._adopted(resource, item, Share.NEVER)], dirty=False)
+        else:
+            adopted.append((self._adopted(resource, item, core.starts_shared(item.kind, self.shares)), item))
 
     def _collision(self, resource: Resource, item: Item, twin: KnownItem) -> None:
         self.work.fail(
@@ -197,14 +226,14 @@ class PimSide:
                 waiting = [(key, waiter) for key, waiter in waiting if waiter != partner]
                 self._meet(proxy, item, partner)
             else:
-                self.state.save([proxy], dirty=proxy.share is Share.SHARED, keys=keys)
+                self.work.save([proxy], dirty=proxy.share is Share.SHARED)
 
     def _meet(self, proxy: Proxy, item: Item, partner: str) -> None:
         waiter = self.state.proxies([partner])[partner]
         assert waiter.server is not None
         linked = link(proxy, waiter.server, item, self._type(item.kind), self.me)
         met = replace(linked, id=waiter.id, there=waiter.there)
-        self.state.save([met], dirty=True)
+        self.work.save([met], dirty=True)
         self.work.linked(met, "the item of an activity already known has arrived")
 
     def _type(self, kind: Kind) -> TypeMap:

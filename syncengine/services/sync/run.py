@@ -10,11 +10,11 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Sequence
 from dataclasses import asdict, replace
+from functools import cached_property
 from typing import Any
 
 from syncengine.core.mapping.apply import up
 from syncengine.core.sync.absorb import snapshot
-from syncengine.core.sync.brakes import brake
 from syncengine.core.sync.correlate import texts_taken
 from syncengine.core.sync.reconcile import Decision, Verdict, decide
 from syncengine.core.sync.reflect import ItemWrite, deletion, reflect, rows_of
@@ -29,6 +29,7 @@ from syncengine.model.commands import Insert
 from syncengine.model.pim import Kind
 from syncengine.model.proxy import Proxy, Share, There
 from syncengine.model.report import Report, RunState
+from syncengine.services.sync import braking
 from syncengine.services.sync.item_writes import ItemWrites
 from syncengine.services.sync.pim_side import PimSide
 from syncengine.services.sync.server_side import PROBLEMS, ServerSide, held_back
@@ -70,25 +71,41 @@ class Sync:
 
     def _run(self) -> None:
         self._remember_server()
-        self.item_writes.recover()
+        self._recover()
         failed: list[SideError] = []
         for attempt in range(PASSES):
             self.work.again = False
+            self.work.clashes.clear()
             if attempt == 0 and self.work.greeting is not None:
-                failed = self._absorb()
+                failed += self._absorb()
                 self._greet()
             else:
                 self._greet()
-                failed = self._absorb()
-            if attempt == 0:
-                self.server_side.recover()
+                failed += self._absorb()
+            self.server_side.recover()
             self.server_side.take_in()
             self._brake()
             self._settle()
             if not self.work.again or self.work.dry_run:
                 break
+        self._report_clashes()
         if failed:
             raise failed[0]
+
+    def _recover(self) -> None:
+        """First of all, find out what became of the writes that were on their way when the last run ended: what they
+        did must not look like somebody's edit, and what was to be inserted may have been deleted since."""
+        self.item_writes.recover()
+        if self.work.greeting is not None:
+            with contextlib.suppress(SideError):  # greeting the server will say so; its intents wait
+                self.server_side.recover()
+
+    def _report_clashes(self) -> None:
+        """Writes that met something else each time they were tried: a person has to look."""
+        if self.work.again and self.work.clashes and not self.work.dry_run:
+            with self.state.transaction():
+                for proxy_id, problem in self.work.clashes.items():
+                    self.work.fail(PROBLEMS, proxy_id, problem)
 
     # --- who is there ----------------------------------------------------------------------------------------------
 
@@ -135,7 +152,7 @@ class Sync:
             if owner and owner != generic_owner:
                 changed.append(replace(proxy, values={**proxy.values, "owner": owner}))
         with self.state.transaction():
-            self.state.save(changed, dirty=True)
+            self.work.save(changed, dirty=True)
 
     # --- the steps -------------------------------------------------------------------------------------------------
 
@@ -147,22 +164,17 @@ class Sync:
                 PimSide(self.work, collection).take_in()
             except SideError as e:
                 e.where = e.where or collection.name
+                self.work.failed.add(collection.name)
                 failed.append(e)
         return failed
 
     def _brake(self) -> None:
-        reason = brake(self.state.deletions(), self.state.collections(c.name for c in self.work.active))
-        if reason:
-            raise Stopped(
-                reason,
-                where="nothing was written",
-                fix=f'Look at it with "syncengine sync --dry-run"; if it is meant, "syncengine confirm '
-                f'{self.work.report.run} --accept". If not, put the items back.',
-            )
+        braking.check(self.work)
 
     def _settle(self) -> None:
         """Decide and carry out, batch by batch, everything that is waiting for it."""
-        names = None if self.work.chosen is None else list(self.work.chosen)
+        usable = [c.name for c in self.work.active]
+        names = None if len(usable) == len(self.work.collections) else usable
         after, done = "", 0
         while batch := self.state.dirty(after, BATCH, names):
             after = batch[-1].id
@@ -176,7 +188,8 @@ class Sync:
         ended = [d.proxy for d in decisions if held_back(d)]
         forgotten = [d.proxy.id for d in decisions if d.verdict is Verdict.FORGET]
         with self.state.transaction():
-            self.state.save(ended, dirty=False)
+            self.work.save(ended, dirty=False)
+            self.state.solve(PROBLEMS, [p.id for p in ended])
             self.state.forget(forgotten)
         doomed = [d for d in decisions if d.verdict is Verdict.DELETE_HERE]
         rest = [d for d in decisions if not held_back(d) and d.verdict not in (Verdict.FORGET, Verdict.DELETE_HERE)]
@@ -211,29 +224,37 @@ class Sync:
     def _show(self, live: Sequence[Proxy], writes: list[ItemWrite]) -> None:
         """Lay what came down onto the items; a proxy that has lost its item may get another one (ACT-6)."""
         settled: list[Proxy] = []
+        usable = {c.name for c in self.work.active}
         for proxy in live:
             try:
                 mapping = self.work.mapping_of(proxy)
-                found = reflect(proxy, mapping, self.work.me(mapping), self._new_items_go_to(), self.work.clock())
+                found = reflect(proxy, mapping, self.work.me(mapping), self._homes, self.work.clock())
             except ItemError as e:
                 self._failed(proxy, e)
                 continue
             if found.write is None:
                 settled.append(found.proxy)
-            else:
+            elif found.write.pim in usable:  # otherwise it waits for a run that may write there
                 writes.append(found.write)
         with self.state.transaction():
-            self.state.save(settled, dirty=False, keys=self.work.waiting(settled))
+            self.work.save(settled, dirty=False)
         again = self.item_writes.carry_out(writes)
         if again:
             self._show(again, [])
 
-    def _new_items_go_to(self) -> dict[str, str]:
-        """Per kind, the first collection that takes it."""
+    @cached_property
+    def _homes(self) -> dict[str, str]:
+        """Per kind, the collection that gets new items: the first one that takes them, used in this run or not. One
+        that cannot be asked is taken at its place, so that what belongs there waits for it."""
         found: dict[str, str] = {}
-        for kind in Kind:
-            for collection in self.work.active:
-                if kind in collection.pim.kinds and collection.mapping.for_kind(kind):
+        for collection in self.work.collections:
+            try:
+                kinds = collection.pim.kinds
+            except SideError:
+                self.work.failed.add(collection.name)
+                kinds = frozenset(Kind)
+            for kind in kinds:
+                if collection.mapping.for_kind(kind):
                     found.setdefault(kind, collection.name)
         return found
 

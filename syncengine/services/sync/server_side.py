@@ -36,6 +36,7 @@ PROBLEMS = "proxy"
 class ServerSide:
     def __init__(self, work: Work) -> None:
         self.work, self.state = work, work.state
+        self._replaced: set[str] = set()  # proxies whose activity has turned out to be another item's
 
     # --- what changed there ----------------------------------------------------------------------------------------
 
@@ -62,15 +63,18 @@ class ServerSide:
             self._note(activity, known.get(activity.id))
 
     def _note(self, activity: Activity, proxy: Proxy | None) -> None:
-        mapping = (self.work.mapping_of(proxy) if proxy else None) or self.work.collections[0].mapping
+        mapping = self.work.mapping_of(proxy) if proxy else self.work.mapping_for(activity["display_in"])
         type_map = mapping.for_display(activity["display_in"])
         if type_map is not None and not matches(type_map.filter, activity.values):
             if proxy is not None and proxy.there is There.LIVE:
-                self.state.save([replace(proxy, server=activity, there=There.LEFT)], dirty=True)
+                self.work.save([replace(proxy, server=activity, there=There.LEFT)], dirty=True)
+            return
+        if proxy is not None and proxy.server is None and proxy.share is not Share.SHARED:
+            if proxy.share is Share.NEVER:  # it went out of sight and is back
+                self._link(proxy, activity, "visible again")
             return
         if proxy is not None:
-            news = replace(proxy, server=activity, there=There.LIVE)
-            self.state.save([news], dirty=True, keys=self.work.waiting([news]))
+            self.work.save([replace(proxy, server=activity, there=There.LIVE)], dirty=True)
             return
         if type_map is not None:
             keys = keys_of_activity(activity, type_map)
@@ -78,24 +82,21 @@ class ServerSide:
             if partner is not None:
                 self._link(self.state.proxies([partner])[partner], activity, "the same on both sides")
                 return
-        else:
-            keys = ()
-        fresh = Proxy(activity.id, None, server=activity, there=There.LIVE)
-        self.state.save([fresh], dirty=True, keys={fresh.id: keys})
+        self.work.save([Proxy(activity.id, None, server=activity, there=There.LIVE)], dirty=True)
 
     def _link(self, proxy: Proxy, activity: Activity, because: str) -> Proxy:
         type_map = self.work.type_of(proxy)
         assert type_map is not None
         item = snapshot(proxy, type_map)
         linked = link(proxy, activity, item, type_map, self.work.me(self.work.mapping_of(proxy)))
-        self.state.save([linked], dirty=True)
+        self.work.save([linked], dirty=True)
         self.work.linked(linked, because)
         return linked
 
     def _vanished(self, ids: Sequence[str], there: There) -> None:
         proxies = self.state.by_activity(ids)
         found = [replace(p, there=there) for p in proxies.values() if p.there is There.LIVE]
-        self.state.save(found, dirty=True)
+        self.work.save(found, dirty=True)
 
     # --- what is to be told there ----------------------------------------------------------------------------------
 
@@ -105,8 +106,7 @@ class ServerSide:
         if told:
             with self.state.transaction():
                 self.state.intend(SIDE, [(c.id, d.proxy.id, command_to_json(c)) for d, c in told])
-                proxies = [d.proxy for d, _ in told]
-                self.state.save(proxies, dirty=True, keys=self.work.waiting(proxies))
+                self.work.save([d.proxy for d, _ in told], dirty=True)
         outcomes = self._apply([c for _, c in told], [d.proxy for d, _ in told])
         going_on = [d.proxy for d in decisions if d.command is None]
         with self.state.transaction():
@@ -114,7 +114,7 @@ class ServerSide:
                 if (after := self._answered(decision.proxy, command, outcome, decision.because)) is not None:
                     going_on.append(after)
             self.state.done(c.id for _, c in told)
-        return going_on
+        return [p for p in going_on if p.id not in self._replaced]
 
     def _apply(self, commands: Sequence[Command], proxies: Sequence[Proxy]) -> Sequence[Outcome]:
         if not commands:
@@ -147,8 +147,7 @@ class ServerSide:
             case Linked():
                 return self._met(proxy, outcome)
             case Outdated():
-                news = replace(proxy, server=outcome.activity)
-                self.state.save([news], dirty=True, keys=self.work.waiting([news]))
+                self.work.save([replace(proxy, server=outcome.activity)], dirty=True)
                 self.work.again = True
             case Removed():
                 self._removed(proxy, command, because)
@@ -165,7 +164,7 @@ class ServerSide:
         if isinstance(command, Update) and proxy.server is not None:
             old = {name: proxy.server.values.get(name) for name in sent}
             self._keep(proxy, because, old)
-        self.state.save([after], dirty=True, keys=self.work.waiting([after]))
+        self.work.save([after], dirty=True)
         self.state.solve(PROBLEMS, [proxy.id])
         self.work.did(after, SIDE, verb, because)
         return after
@@ -188,6 +187,7 @@ class ServerSide:
                 self.work.fail(PROBLEMS, proxy.id, problem)
                 return None
             self.state.forget([other.id])
+            self._replaced.add(other.id)
         self.state.solve(PROBLEMS, [proxy.id])
         return self._link(proxy, outcome.activity, f"already on the server, found by {' + '.join(outcome.key)}")
 
@@ -198,9 +198,9 @@ class ServerSide:
             self.work.again = True
             if isinstance(command, Insert):  # an activity had this id and is gone; shared again, it gets a new one
                 self.state.forget([proxy.id])
-                self.state.save([replace(proxy, id=self.work.new_id())], dirty=True)
+                self.work.save([replace(proxy, id=self.work.new_id())], dirty=True)
             else:
-                self.state.save([replace(proxy, there=There.DELETED)], dirty=True)
+                self.work.save([replace(proxy, there=There.DELETED)], dirty=True)
             return
         verb = "left" if isinstance(command, Leave) else "deleted"
         self.work.did(proxy, SIDE, "updated" if verb == "left" else verb, because)

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 from syncengine.core.mapping.context import Context
-from syncengine.core.sync.correlate import keys_of_activity, texts_taken
+from syncengine.core.sync.brakes import MAX_COUNT, MAX_SHARE
+from syncengine.core.sync.correlate import keys_of_activity, keys_of_item, texts_taken
 from syncengine.core.sync.reflect import type_of
 from syncengine.errors import Problem
 from syncengine.model.commands import Greeting
 from syncengine.model.directory import Directory
 from syncengine.model.mapping import Mapping, TypeMap
 from syncengine.model.pim import Kind
-from syncengine.model.proxy import Proxy, There
+from syncengine.model.proxy import Proxy, Share, There
 from syncengine.model.report import Action, Report
 from syncengine.ports import ActivityServer, ClientState, Pim
 from syncengine.times import Clock
@@ -51,6 +52,8 @@ class Work:
     clock: Clock
     new_id: Callable[[], str]
     dry_run: bool = False
+    brake_count: int = MAX_COUNT
+    brake_share: float = MAX_SHARE
     chosen: Sequence[str] | None = None
     progress: Progress = lambda _what, _count: None
     report: Report = field(default_factory=Report)
@@ -62,34 +65,52 @@ class Work:
     again: bool = False
     """Something changed while it was being written: look once more."""
 
+    failed: set[str] = field(default_factory=set)
+    """Collections that cannot be used in this run; the others go on."""
+    clashes: dict[str, Problem] = field(default_factory=dict)
+    """By proxy id, writes that met something else than they were planned on."""
+
     @property
     def active(self) -> list[Collection]:
-        return [c for c in self.collections if self.chosen is None or c.name in self.chosen]
+        """The collections this run reads and writes."""
+        return [c for c in self.collections if c.name not in self.failed and (not self.chosen or c.name in self.chosen)]
 
     def collection(self, name: str) -> Collection | None:
         return next((c for c in self.collections if c.name == name), None)
 
     def mapping_of(self, proxy: Proxy) -> Mapping:
-        """That of the item's collection; the first one's where there is no item."""
-        found = self.collection(proxy.item.pim) if proxy.item else None
-        return (found or self.collections[0]).mapping
+        """That of the item's collection; where there is no item, the first that shows such activities."""
+        if proxy.item and (found := self.collection(proxy.item.pim)):
+            return found.mapping
+        return self.mapping_for(proxy.server["display_in"] if proxy.server else proxy.values.get("display_in"))
+
+    def mapping_for(self, display_in: object) -> Mapping:
+        """The mapping of the first collection that shows activities of this display-in value."""
+        mappings = [c.mapping for c in self.collections]
+        return next((m for m in mappings if m.for_display(display_in)), mappings[0])
 
     def type_of(self, proxy: Proxy) -> TypeMap | None:
         return type_of(proxy, self.mapping_of(proxy))
 
-    def waiting(self, proxies: Iterable[Proxy]) -> dict[str, tuple[str, ...]]:
-        """By proxy id, the texts under which activities without an item wait for one (CAL-6). They wait until they
-        have it: an item written just before a kill is found by them. One that has its item, but no id, is taken."""
-        found = {}
-        for proxy in proxies:
-            if proxy.server is None or proxy.there is not There.LIVE:
-                continue
-            type_map = self.collections[0].mapping.for_display(proxy.server["display_in"])
-            if type_map is not None and proxy.item is None:
-                found[proxy.id] = keys_of_activity(proxy.server, type_map)
-            elif type_map is not None and not proxy.server["integration_id"]:
-                found[proxy.id] = texts_taken(proxy.server.values, type_map.natural_keys)
-        return found
+    def save(self, proxies: Sequence[Proxy], *, dirty: bool) -> None:
+        """Save proxies, each under the texts by which it is found by the side it lacks. Inside a transaction."""
+        self.state.save(proxies, dirty=dirty, keys={p.id: self.keys(p) for p in proxies})
+
+    def keys(self, proxy: Proxy) -> tuple[str, ...]:
+        """The texts under which an item waits for its activity, or an activity for its item (CAL-6). They wait until
+        they have it: an item written just before a kill is found by them. An activity that has its item, but no id,
+        is taken."""
+        if proxy.there is There.ABSENT and proxy.has_item and proxy.share is not Share.UNSHARED:
+            type_map = self.type_of(proxy)
+            return keys_of_item(proxy.values, type_map) if type_map else ()
+        if proxy.server is None or proxy.there is not There.LIVE:
+            return ()
+        type_map = self.mapping_of(proxy).for_display(proxy.server["display_in"])
+        if type_map is None:
+            return ()
+        if proxy.item is None:
+            return keys_of_activity(proxy.server, type_map)
+        return () if proxy.server["integration_id"] else texts_taken(proxy.server.values, type_map.natural_keys)
 
     def me(self, mapping: Mapping) -> Context:
         """The user, as conversions with this mapping need to know them."""
