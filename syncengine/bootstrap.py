@@ -73,7 +73,13 @@ def open_server(config: Config, names: ServerNames | None = None, clock: Clock =
     if is_remote(config):
         from connectors.http.server import HttpActivityServer
 
-        token = config.server.token.get() if config.server.token else ""
+        if config.server.token is None:
+            raise ConfigError(
+                "server.token is missing.",
+                where=str(config.path),
+                fix='Ask for one; the server issues it with "syncengine token ADDRESS".',
+            )
+        token = config.server.token.get()
         return HttpActivityServer(config.server.url, token, names or ServerNames())
     return embedded(open_store(config.server.url), config.user.employee, config.server.generic_owner, clock)
 

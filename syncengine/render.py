@@ -8,9 +8,9 @@ from datetime import UTC, datetime, tzinfo
 from typing import Any
 
 from syncengine.errors import Problem, SyncEngineError
-from syncengine.model.activity import FIELDS, SERVER_ONLY, Activity
+from syncengine.model.activity import FIELDS, SERVER_ONLY, Activity, Origin
 from syncengine.model.directory import Directory
-from syncengine.model.proxy import Held, Proxy
+from syncengine.model.proxy import Held, Proxy, Share
 from syncengine.model.report import Report, RunState
 from syncengine.model.values import Json, Value, to_json
 from syncengine.times import find_zone, iso
@@ -63,9 +63,7 @@ def report_json(report: Report, error: SyncEngineError | None = None) -> dict[st
         "held": report.held,
         "failed": report.failed,
         "not_shareable": report.not_shareable,
-        "actions": [
-            {"key": a.key, "side": a.side, "verb": a.verb, "because": a.because} for a in report.actions
-        ],
+        "actions": [{"key": a.key, "side": a.side, "verb": a.verb, "because": a.because} for a in report.actions],
         "conflicts": [
             {
                 "key": key,
@@ -119,6 +117,8 @@ def _headline(report: Report) -> str:
         return f"Stopped, {written}: {report.reason}"
     if report.state is RunState.FAILED:
         return "The run could not be finished."
+    if report.quiet and (report.held or report.failed):
+        return "Nothing new; what waits for you still waits."
     if report.quiet:
         return "Everything is in step; nothing to do."
     return "This is what would be done:" if report.dry_run else "Done."
@@ -160,11 +160,15 @@ def _bold(text: str, colour: bool) -> str:
 
 
 def status_json(
-    runs: Sequence[Mapping[str, Any]], counts: Mapping[str, int], problems: Sequence[tuple[str, str, Problem]]
+    runs: Sequence[Mapping[str, Any]],
+    counts: Mapping[str, int],
+    held: Sequence[Proxy],
+    problems: Sequence[tuple[str, str, Problem]],
 ) -> dict[str, Any]:
-    """What `status --json` prints."""
+    """What `status --json` prints. `state` is that of the last run."""
     good = next((r for r in runs if r["state"] == RunState.DONE), None)
     return {
+        "state": runs[0]["state"] if runs else "never run",
         "last_success": good["finished"] if good else None,
         "runs": [
             {
@@ -178,6 +182,11 @@ def status_json(
             for r in runs
         ],
         **counts,
+        "waits": [
+            {"key": p.key, "description": p.values.get("description"), "because": _held_words(h)}
+            for p in held
+            for h in p.held
+        ],
         "problems": [_problem_json(p) for _, _, p in problems],
     }
 
@@ -189,9 +198,21 @@ def status_text(shown: Mapping[str, Any]) -> str:
         for r in shown["runs"]
     ]
     lines.append(f"{shown['linked']} linked, {shown['held']} waiting for you, {shown['failed']} with problems")
+    if shown["state"] == RunState.STOPPED:
+        lines.append(f'Stopped: "syncengine confirm {shown["runs"][0]["run"]} --accept" if that is meant')
+    lines += [f"  waits: {w['key']} {w['description'] or ''}: {w['because']}" for w in shown["waits"][:SHOWN]]
     for problem in shown["problems"][:SHOWN]:
         lines += [f"  {problem['where']}: {problem['what']}", f"    {problem['fix']}"]
     return "\n".join(lines)
+
+
+def gone_json(key: str, history: Sequence[Mapping[str, Any]], runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What is remembered of an item that is no more."""
+    return explain_json(Proxy(key, None, {"integration_id": key}), history, runs) | {
+        "share": "gone",
+        "activity_state": "gone",
+        "why": "it was deleted or forgotten; what follows is its history",
+    }
 
 
 def explain_json(
@@ -217,10 +238,24 @@ def explain_json(
         "version": proxy.server.version if proxy.server else None,
         "origin": proxy.origin.value,
         "values": {name: to_json(v) for name, v in sorted(proxy.values.items()) if v},
+        "why": _why(proxy),
         "waits": [_held_words(h) for h in proxy.held],
         "done": done,
         "overwritten": [dict(h) for h in history],
     }
+
+
+def _why(proxy: Proxy) -> str:
+    """Why an activity has no item, or an item no activity; empty where it has."""
+    if proxy.share is Share.NEVER:
+        return "not shared: by preference, or because another collection has the same item"
+    if proxy.share is Share.UNSHARED:
+        return "not shared any more; the activity, if there is one, goes its own way"
+    if proxy.has_item or proxy.server is None:
+        return ""
+    if proxy.origin is Origin.PIM:
+        return "made in somebody's calendar: the invitation brings the item, which is then linked"
+    return "an entry is made for a calendar activity with a start, or the owner's to-do; see display_in, planned, owner"
 
 
 def explain_text(shown: Mapping[str, Any]) -> str:
@@ -235,10 +270,21 @@ def explain_text(shown: Mapping[str, Any]) -> str:
         if shown["activity"]
         else f"  activity: none ({shown['activity_state']})",
     ]
+    lines += [f"  why:      {shown['why']}"] if shown["why"] else []
     lines += [f"  waits:    {words}" for words in shown["waits"]]
     lines += [f"  {a['at']}  {a['side']} {a['verb']}: {a['because']}" for a in shown["done"]]
-    lines += [f"  {h['at']}  overwritten in the {h['side']}: {h['old']}" for h in shown["overwritten"]]
+    lines += [f"  {h['at']}  {_overwritten(h)}" for h in shown["overwritten"]]
     return "\n".join(lines)
+
+
+def _overwritten(row: Mapping[str, Any]) -> str:
+    """One entry of the history. A whole item is in the JSON."""
+    where = "on the server" if row["side"] == "server" else "in the PIM"
+    if isinstance(row["old"], str):
+        text = "".join(f"\n      {line}" for line in row["old"].splitlines())
+        return f"{where}, the item was this before ({row['because']}):{text}"
+    was = ", ".join(f"{name} was {value!r}" for name, value in row["old"].items() if value)
+    return f"{where}: {was or 'what was empty was filled'} ({row['because']})"
 
 
 def to_text(value: Any) -> str:

@@ -11,7 +11,7 @@ import click
 
 from syncengine.cli.output import command, config_option, json_option, print_json, print_table, read_config
 from syncengine.config import Config
-from syncengine.errors import ConfigError
+from syncengine.errors import ConfigError, SideError
 from syncengine.ports import ActivityServer
 
 
@@ -209,6 +209,8 @@ def serve(config_path: Path | None, host: str, port: int, mapping_name: str | No
         check_generic_owner(store, config.server.generic_owner)
         click.echo(f"Serving on http://{host}:{port} (Ctrl-C ends it).", err=True)
         uvicorn.run(create_app(activities_of, names), host=host, port=port, log_level="warning", access_log=False)
+    except SystemExit as e:  # how uvicorn says that it could not start
+        raise SideError("The server could not be started.", where=f"{host}:{port}", fix="Choose another --port.") from e
     finally:
         store.close()
     return 0

@@ -138,10 +138,11 @@ def _mapping(name: str, config: Config) -> None:
 
 def _server(config: Config) -> None:
     from syncengine import bootstrap
+    from syncengine.services.sync.run import check_user
 
     server = bootstrap.open_server(config)
     try:
-        server.greet()
+        check_user(server.greet(), server.directory(), config.user.employee)
     finally:
         server.close()
 

@@ -21,6 +21,7 @@ from syncengine.errors import ConfigError, SideError, Stopped, SyncEngineError
 from syncengine.model.report import RunState
 
 ITEMS_WAIT = 1
+_STATUS_CODES = {"stopped": Stopped.exit_code, "failed": SideError.exit_code}
 
 
 @click.command()
@@ -68,12 +69,12 @@ def status(config_path: Path | None, as_json: bool) -> int:
     with ExitStack() as stack:
         state = bootstrap.open_state(config)
         stack.callback(state.close)
-        shown = render.status_json(state.runs(5), state.counts(), state.problems())
+        shown = render.status_json(state.runs(5), state.counts(), state.held(), state.problems())
     if as_json:
         print_json(shown)
     else:
         click.echo(render.status_text(shown))
-    return ITEMS_WAIT if shown["held"] or shown["failed"] else 0
+    return _STATUS_CODES.get(shown["state"]) or (ITEMS_WAIT if shown["held"] or shown["failed"] else 0)
 
 
 @click.command()
@@ -89,14 +90,18 @@ def explain(uid: str, config_path: Path | None, as_json: bool) -> int:
     with ExitStack() as stack:
         state = bootstrap.open_state(config)
         stack.callback(state.close)
-        found = state.find(uid)
-        if not found:
+        href = uid.partition("/")[2]  # `sync` names items as pim/href
+        found = state.find(uid) or (state.find(href) if href else [])
+        if not found and (history := state.history(uid)):
+            shown = [render.gone_json(uid, history, state.runs(50))]
+        elif not found:
             raise ConfigError(
                 f"Nothing is known of {uid!r}.",
                 where=str(config.path),
                 fix='Give a UID, an activity id or a file name; new items are known after "syncengine sync".',
             )
-        shown = [render.explain_json(p, state.history(p.key), state.runs(50)) for p in found]
+        else:
+            shown = [render.explain_json(p, state.history(p.key), state.runs(50)) for p in found]
     if as_json:
         print_json(shown)
     else:

@@ -22,7 +22,8 @@ do on the server: `adds`, `sets`, `removes`, `imports`. What must be true: `sees
 * `adds`: a new activity, under a `name` the story calls it by; an item's activity goes by the item's UID. `refused`
   in `adds`, `sets`, `removes`: the server says no, in these words.
 * `syncs`: one run; a second one right after it would have nothing to do. Numbers it does not name must be zero
-  (`unchanged`, `held`, `failed` and `not_shareable` only count when named). `stopped`: words of the reason the run ended early. `rehearses`: the same as a dry run.
+  (`unchanged`, `held`, `failed` and `not_shareable` only count when named). `stopped`: words of the reason the run
+  ended early. `rehearses`: the same as a dry run.
 * `disconnects = "server"` (or `"calendar"`): it does not answer; with `after writing`, it does what it is told and the
   answer is lost. `reconnects = true` ends it.
 * `sees`: an item with these values, these `lines`, and `without` these properties.

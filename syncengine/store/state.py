@@ -372,8 +372,8 @@ class State:
         return found[0] if found else None
 
     def _runs(self, where: sa.ColumnElement[bool], limit: int) -> list[dict[str, Any]]:
-        newest = (t.run.c.started.desc(), sa.literal_column("rowid").desc())
-        rows = self._rows(sa.select(t.run).where(where).order_by(*newest).limit(limit))
+        newest = sa.select(t.run).order_by(t.run.c.started.desc(), sa.literal_column("rowid").desc())
+        rows = self._rows(newest.where(where).limit(limit))
         return [dict(r._mapping) | {"report": json.loads(r.report) if r.report else None} for r in rows]
 
     # --- brakes and counts -----------------------------------------------------------------------------------------

@@ -187,6 +187,29 @@ class TestWriting:
         )
         assert "DTSTART:20260302T110000Z\r\n" in utc
 
+    @pytest.mark.parametrize(
+        ("lines", "written"),
+        [
+            (["DUE;TZID=Europe/Berlin:20260302T090000"], "DUE;TZID=Europe/Berlin:20260302T130000"),
+            (["DUE:20260302T090000"], "DUE:20260302T130000"),
+            (["DUE:20260302T090000Z"], "DUE:20260302T120000Z"),
+            (["DUE;VALUE=DATE:20260302"], "DUE:20260302T120000Z"),
+            (
+                ["DTSTART:20260302T080000Z", "DUE;TZID=Asia/Tokyo:20260302T190000"],
+                "DUE;TZID=Asia/Tokyo:20260302T210000",
+            ),
+            (["DTSTART;TZID=Europe/Berlin:20260302T080000"], "DUE;TZID=Europe/Berlin:20260302T130000"),
+        ],
+    )
+    def test_a_todo_is_due_in_the_form_it_was_due(self, lines: list[str], written: str) -> None:
+        text = calendar("UID:a", *lines, component="VTODO")
+        assert f"{written}\r\n" in write(text, {"due": datetime(2026, 3, 2, 12, 0, tzinfo=UTC)}, BERLIN)
+
+    def test_a_start_is_written_like_the_time_a_todo_is_due(self) -> None:
+        text = calendar("UID:a", "DUE;TZID=Europe/Berlin:20260302T090000", component="VTODO")
+        written = write(text, {"dtstart": datetime(2026, 3, 2, 7, 0, tzinfo=UTC)}, BERLIN)
+        assert "DTSTART;TZID=Europe/Berlin:20260302T080000\r\n" in written
+
     def test_a_meeting_becomes_all_day_and_back(self) -> None:
         all_day = write(FULL, {"dtstart": date(2026, 3, 2), "dtend": date(2026, 3, 4)}, BERLIN)
         assert "DTSTART;VALUE=DATE:20260302\r\nDTEND;VALUE=DATE:20260304\r\n" in all_day

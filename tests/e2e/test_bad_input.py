@@ -68,6 +68,9 @@ def test_there_is_no_configuration(desk: Desk) -> None:
     desk.config.unlink()
     _refused(desk.do("sync"), 2, "There is no configuration", "config.toml", "syncengine init")
     _refused_as_json(desk, 2, "There is no configuration")
+    report = desk.do("sync", "--json", "--dry-run").json
+    assert (report["state"], report["dry_run"], report["failed"]) == ("failed", True, 0)
+    assert report["server"] == report["pim"] == {"created": 0, "updated": 0, "deleted": 0}
 
 
 def test_a_misspelt_setting_is_named_with_the_nearest_right_one(desk: Desk) -> None:

@@ -262,6 +262,20 @@ class TestClientsPatience:
         with pytest.raises((ConfigError, Unreachable)):
             HttpActivityServer(url, "t", sleep=lambda _seconds: None).greet()
 
+    @pytest.mark.parametrize(
+        "url",
+        ["http://activities.example.com", "http://127.0.0.1.example.com", "https://ann:geheim@activities.example"],
+    )
+    def test_an_address_that_would_give_a_secret_away_is_refused(self, url: str) -> None:
+        with pytest.raises(ConfigError) as refused:
+            HttpActivityServer(url, "t")
+        assert "geheim" not in f"{refused.value} {refused.value.where}"
+        assert "ann:" not in str(refused.value)
+
+    @pytest.mark.parametrize("url", ["http://localhost:1", "http://[::1]:1", "https://activities.example.com"])
+    def test_others_are_taken(self, url: str) -> None:
+        HttpActivityServer(url, "t").close()
+
     @pytest.mark.parametrize("token", ["", " ", "ü", "a\nb"])
     def test_what_is_no_token_is_one_too(self, token: str) -> None:
         with pytest.raises(ConfigError):

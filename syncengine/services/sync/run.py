@@ -24,8 +24,9 @@ from syncengine.core.wire import (
     whole_directory_from_json,
     whole_directory_to_json,
 )
-from syncengine.errors import ItemError, Problem, SideError, Stopped
-from syncengine.model.commands import Insert
+from syncengine.errors import ConfigError, ItemError, Problem, SideError, Stopped
+from syncengine.model.commands import Greeting, Insert
+from syncengine.model.directory import Directory
 from syncengine.model.pim import Kind
 from syncengine.model.proxy import Proxy, Share, There
 from syncengine.model.report import Report, RunState
@@ -130,6 +131,7 @@ class Sync:
         if known is not None and known == greeting:
             return
         directory = self.work.server.directory()
+        check_user(greeting, directory, self.work.addresses[0])
         self.work.know(greeting, directory)
         with self.state.transaction():
             self.state.set_fact("greeting", greeting_to_json(greeting))
@@ -293,6 +295,19 @@ class Sync:
         """A full disk must not hide the error it caused."""
         with contextlib.suppress(SideError):
             self._finish()
+
+
+def check_user(greeting: Greeting, directory: Directory, employee: str) -> None:
+    """Whether the server knows the caller as the configured employee. Raises ConfigError: somebody else's token would
+    write in somebody else's name."""
+    expected, answered = directory.employee(employee), directory.employee_by_id(greeting.user)
+    if expected is not None and expected.id != greeting.user:
+        name = answered.addresses[0] if answered and answered.addresses else greeting.user
+        raise ConfigError(
+            f"The server knows this login as {name}, not as {employee}.",
+            where="[user] employee and [server] token",
+            fix="Use the token issued to this employee, or correct the employee.",
+        )
 
 
 def _summary(report: Report) -> dict[str, Any]:

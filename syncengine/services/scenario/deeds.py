@@ -1,0 +1,169 @@
+"""What people do in a scenario: in their PIM, and on the server."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from syncengine import render
+from syncengine.core.directory_file import parse_directory
+from syncengine.core.ical.write import new, write
+from syncengine.model.pim import Kind
+from syncengine.model.values import Json
+from syncengine.services import activity_editing
+from syncengine.services.scenario.runs import zone_of
+from syncengine.services.scenario.stage import (
+    Actor,
+    Play,
+    Untrue,
+    activities,
+    each,
+    item_of,
+    long,
+    look_for,
+    native,
+    only,
+    uid_of,
+)
+from syncengine.services.sharing import set_shared
+from syncengine.services.sync import braking
+
+# --- what people do in their PIM -------------------------------------------------------------------------------------
+
+
+def saves(here: Play, actor: Actor, details: Any) -> None:
+    """A new item; `text` gives it as iCalendar, otherwise properties are named as in RFC 5545, `start` and `end`
+    in short, `kind` event or todo, `lines` whole content lines to keep."""
+    if "text" in details:
+        text, uid = details["text"].replace("\r\n", "\n").replace("\n", "\r\n"), details.get("uid", "item")
+    else:
+        uid = details["uid"]
+        text = _item_text(here, details)
+    actor.pim.create(details.get("href") or actor.pim.href_for(uid), text)
+
+
+def _item_text(here: Play, details: Mapping[str, Any]) -> str:
+    values = {long(n): native(v) for n, v in details.items() if n not in ("uid", "kind", "lines", "href", "zone")}
+    if zone := details.get("zone"):
+        values = {n: _in_zone(v, ZoneInfo(zone)) for n, v in values.items()}
+    people = {n: values.pop(n) for n in ("organizer", "attendee") if n in values}
+    text = new(Kind(details.get("kind", "event")), details["uid"], values, here.now)
+    lines = [f"{n.upper()}:mailto:{a}" for n, found in people.items() for a in each(found)] + list(
+        details.get("lines", ())
+    )
+    end = "END:VTODO" if "END:VTODO" in text else "END:VEVENT"
+    return text.replace(end, "".join(f"{line}\r\n" for line in lines) + end)
+
+
+def _in_zone(value: Any, zone: ZoneInfo) -> Any:
+    if isinstance(value, tuple):
+        return tuple(_in_zone(v, zone) for v in value)
+    return value.astimezone(zone) if isinstance(value, datetime) and value.tzinfo else value
+
+
+def changes(here: Play, actor: Actor, details: Any) -> None:
+    """Properties set in the item's own text; an empty text takes one away. `line` replaces one content line by
+    another: [old, new]."""
+    resource = item_of(here, actor, uid_of(here, details))
+    given = ("uid", "activity", "attendee", "organizer", "line")
+    changes = {long(n): native(v) for n, v in details.items() if n not in given}
+    text = write(resource.text, changes, zone_of(actor)) if changes else resource.text
+    if "line" in details:
+        old, new_line = details["line"]
+        if f"{old}\r\n" not in text:
+            raise Untrue(f"the item has no line {old!r}")
+        text = text.replace(f"{old}\r\n", f"{new_line}\r\n" if new_line else "", 1)
+    if "attendee" in details:
+        kept = [line for line in text.split("\r\n") if not line.startswith("ATTENDEE")]
+        at = next(i for i, line in enumerate(kept) if line.startswith("END:V") and line != "END:VTIMEZONE")
+        kept[at:at] = [f"ATTENDEE:mailto:{a}" for a in each(details["attendee"])]
+        text = "\r\n".join(kept)
+    actor.pim.update(resource.href, text, resource.etag)
+
+
+def deletes(here: Play, actor: Actor, details: Any) -> None:
+    for name in each(details):
+        resource = item_of(here, actor, uid_of(here, name))
+        actor.pim.delete(resource.href, resource.etag)
+
+
+def renames(here: Play, actor: Actor, details: Any) -> None:
+    resource = item_of(here, actor, details["uid"])
+    actor.pim.delete(resource.href, resource.etag)
+    actor.pim.create(details["href"], resource.text)
+
+
+def receives(here: Play, actor: Actor, details: Any) -> None:
+    """An invitation arrives: a copy of the organizer's item, with the same UID. Arriving again, it is an update."""
+    sender = here.actors[details["from"]]
+    text = item_of(here, sender, details["uid"]).text
+    mine = look_for(here, actor, details["uid"])
+    if mine is None:
+        actor.pim.create(actor.pim.href_for(details["uid"]), text)
+    else:
+        actor.pim.update(mine.href, text, mine.etag)
+
+
+def shares(here: Play, actor: Actor, details: Any) -> None:
+    set_shared(actor.state, uid_of(here, details), shared=True)
+
+
+def unshares(here: Play, actor: Actor, details: Any) -> None:
+    set_shared(actor.state, uid_of(here, details), shared=False)
+
+
+def disconnects(here: Play, actor: Actor, details: Any) -> None:
+    """From now on `server` or `calendar` does not answer this client, or not any more `after writing`."""
+    actor.broken = details
+
+
+def reconnects(here: Play, actor: Actor, details: Any) -> None:
+    actor.broken = ""
+
+
+def confirms(here: Play, actor: Actor, details: Any) -> None:
+    """A person accepts what the last stopped run asked about."""
+    braking.accept(actor.state, "")
+
+
+# --- what people do on the server ------------------------------------------------------------------------------------
+
+
+def adds(here: Play, actor: Actor, details: Any) -> None:
+    values = {n: native(v) for n, v in details.items() if n != "name"}
+    made = activity_editing.create(actor.server, _plain(values), lambda: next(here.ids))
+    here.activities[details.get("name", "activity")] = made.id
+
+
+def sets(here: Play, actor: Actor, details: Any) -> None:
+    identity = _activity_id(here, actor, details["activity"])
+    values = {n: native(v) for n, v in details.items() if n != "activity"}
+    activity_editing.edit(actor.server, identity, _plain(values), lambda: next(here.ids))
+
+
+def removes(here: Play, actor: Actor, details: Any) -> None:
+    names = details["activity"] if isinstance(details, Mapping) else details
+    for one in each(names):
+        activity_editing.delete(actor.server, _activity_id(here, actor, one), lambda: next(here.ids))
+
+
+def imports(here: Play, actor: Actor, details: Any) -> None:
+    here.stage.put_directory(parse_directory(render.to_text(details), here.scenario.file))
+
+
+def _plain(values: Mapping[str, Any]) -> dict[str, Json]:
+    def plain(value: Any) -> Any:
+        if isinstance(value, tuple):
+            return [plain(v) for v in value]
+        return value.isoformat() if isinstance(value, date) else value
+
+    return {n: plain(v) for n, v in values.items()}
+
+
+def _activity_id(here: Play, actor: Actor, name: str) -> str:
+    """An activity by the story's name for it, or by its item's UID."""
+    if name in here.activities:
+        return here.activities[name]
+    return str(only(activities(actor), "integration_id", name)["id"])

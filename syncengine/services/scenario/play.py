@@ -1,0 +1,143 @@
+"""Plays a scenario: users with PIMs and client states of their own, around one activity server.
+
+The parts are the real ones; `Stage` says how they are made, so this package needs no connector and no store.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from datetime import timedelta
+from typing import Any
+
+from syncengine import render
+from syncengine.core.directory_file import parse_directory
+from syncengine.errors import Stopped, SyncEngineError
+from syncengine.model.scenario import Scenario, Step, Verdict
+from syncengine.services.scenario.deeds import (
+    adds,
+    changes,
+    confirms,
+    deletes,
+    disconnects,
+    imports,
+    receives,
+    reconnects,
+    removes,
+    renames,
+    saves,
+    sets,
+    shares,
+    unshares,
+)
+from syncengine.services.scenario.runs import rehearses, run_for, said, syncs
+from syncengine.services.scenario.stage import DIRECTORY, GENERIC_OWNER, Actor, Play, Stage, Untrue
+from syncengine.services.scenario.truths import (
+    explains,
+    holds,
+    sees,
+    sees_nothing_of,
+    server_count,
+    server_has,
+    server_has_nothing_of,
+)
+
+
+def play(scenario: Scenario, stage: Stage, ids: Iterator[str]) -> Verdict:
+    """Play every step, then let every user run twice more: the second run must have nothing to do."""
+    with ExitStack() as stack:
+        here = Play(scenario, stage, stage.mapping(scenario.mapping), ids)
+        try:
+            _enter(here, stack)
+            for step in scenario.steps:
+                _step(here, step)
+            _rest(here)
+        except Untrue as e:
+            return Verdict(scenario, str(e))
+        except SyncEngineError as e:
+            return Verdict(scenario, f"an error nobody expected: {e}")
+    return Verdict(scenario)
+
+
+def _enter(here: Play, stack: ExitStack) -> None:
+    directory = parse_directory(
+        render.to_text(here.scenario.directory) if here.scenario.directory else DIRECTORY, here.scenario.file
+    )
+    here.stage.put_directory(directory)
+    for name in here.scenario.users:
+        settings = here.scenario.settings.get(name, {})
+        employee = directory.employee_by_id(settings.get("employee", name))
+        if employee is None:
+            raise Untrue(f'the directory has no employee with the id "{settings.get("employee", name)}"')
+        shared = here.actors.get(settings.get("calendar", ""))
+        actor = Actor(
+            name,
+            employee.addresses[0],
+            shared.pim if shared else here.stage.pim(name),
+            here.stage.state(name),
+            here.stage.server(employee.addresses[0], GENERIC_OWNER),
+            settings,
+        )
+        stack.callback(actor.state.close)
+        here.actors[name] = actor
+
+
+def _step(here: Play, step: Step) -> None:
+    actor = here.actors.get(step.user) or next(iter(here.actors.values()))
+    here.now += timedelta(minutes=1)
+    said = f" ({step.say})" if step.say else ""
+    at = f"step {step.number}{said}: user {actor.name} {step.verb.replace('_', ' ')}: "
+    refused = step.details.get("refused") if isinstance(step.details, dict) else None
+    details = {n: v for n, v in step.details.items() if n != "refused"} if refused else step.details
+    try:
+        _VERBS[step.verb](here, actor, details)
+    except Untrue as e:
+        raise Untrue(f"{at}{e}") from None
+    except KeyError as e:
+        raise Untrue(f"{at}the step does not say {e}") from e
+    except SyncEngineError as e:
+        if not refused or refused.lower() not in str(e).lower():
+            raise Untrue(f"{at}{e}") from e
+    else:
+        if refused:
+            raise Untrue(f"{at}it was done, but the story says it is refused: {refused}")
+
+
+def _rest(here: Play) -> None:
+    """As many rounds as there are users, so that what one sends up reaches the others; then all must be quiet."""
+    everybody = list(here.actors.values())
+    for actor in everybody * len(everybody):
+        run_for(here, actor)
+    for actor in everybody:
+        report, error = run_for(here, actor)
+        if error is not None and not isinstance(error, Stopped):
+            raise Untrue(f"the last run of user {actor.name} failed: {error}")
+        if report.writes or report.linked:
+            raise Untrue(f"at the end, a further run of user {actor.name} still has something to do: {said(report)}")
+
+
+_VERBS: Mapping[str, Callable[[Play, Actor, Any], None]] = {
+    "saves": saves,
+    "changes": changes,
+    "deletes": deletes,
+    "renames": renames,
+    "receives": receives,
+    "syncs": syncs,
+    "rehearses": rehearses,
+    "shares": shares,
+    "unshares": unshares,
+    "confirms": confirms,
+    "disconnects": disconnects,
+    "reconnects": reconnects,
+    "adds": adds,
+    "sets": sets,
+    "removes": removes,
+    "imports": imports,
+    "sees": sees,
+    "sees_nothing_of": sees_nothing_of,
+    "server_has": server_has,
+    "server_has_nothing_of": server_has_nothing_of,
+    "server_count": server_count,
+    "holds": holds,
+    "explains": explains,
+}
