@@ -106,7 +106,6 @@ class ServerSide:
         if told:
             with self.state.transaction():
                 self.state.intend(SIDE, [(c.id, d.proxy.id, command_to_json(c)) for d, c in told])
-                self.work.save([d.proxy for d, _ in told], dirty=True)
         outcomes = self._apply([c for _, c in told], [d.proxy for d, _ in told])
         going_on = [d.proxy for d in decisions if d.command is None]
         with self.state.transaction():
