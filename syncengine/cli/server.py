@@ -34,17 +34,25 @@ def _rows(server: ActivityServer) -> list[dict[str, Any]]:
 @click.command()
 @config_option
 @json_option
+@click.option("--under", metavar="ID", help="Only those related to this account, contact, opportunity or employee.")
 @command
-def activities(config_path: Path | None, as_json: bool) -> int:
+def activities(config_path: Path | None, as_json: bool, under: str | None) -> int:
     """List all live activities the user may see."""
     with ExitStack() as stack:
         rows = _rows(_open(read_config(config_path), stack))
+    if under is not None:
+        rows = [row for row in rows if under in _parents(row)]
     if as_json:
         print_json(rows)
     else:
         columns = ("id", "type", "description", "planned", "due", "status", "owner")
         print_table(columns, [[row[c] for c in columns] for row in rows])
     return 0
+
+
+def _parents(row: dict[str, Any]) -> list[str]:
+    """The records an activity stands under (ACT-10)."""
+    return [row["account"], row["opportunity"], *row["contacts"], *row["employees"]]
 
 
 @click.group()

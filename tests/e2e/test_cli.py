@@ -375,3 +375,10 @@ def test_every_command_explains_itself(commands: Commands, tmp_path: Path) -> No
     assert "Exit codes" in overview.out
     for name in re.findall(r"^  (\w+)  ", overview.out, re.MULTILINE):
         assert commands.run([name, "--help"], tmp_path).code == 0, name
+
+
+def test_activities_can_be_listed_under_a_parent_record(desk: Desk) -> None:
+    desk.add(description="Visit", account="a1")
+    desk.add(description="Lunch")
+    rows = desk.good("activities", "--under", "a1", "--json").json
+    assert [row["description"] for row in rows] == ["Visit"]
