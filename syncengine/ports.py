@@ -176,8 +176,6 @@ class ClientState(Protocol):
         """Insert or replace proxies with their items. `keys`: by proxy id, the texts under which one waits for its
         partner; a proxy that has both sides, or is not in `keys`, waits for nobody."""
 
-    def mark(self, ids: Iterable[str], *, dirty: bool) -> None: ...
-
     def set_share(self, ids: Iterable[str], share: Share) -> None:
         """What the user decided; to be carried out by the next run. An unshared item waits for nobody."""
 

@@ -186,10 +186,6 @@ class State:
         if waiting := [row for one in unsaved for row in one.waiting()]:
             self._write(_PUT[t.waiting], waiting)
 
-    def mark(self, ids: Iterable[str], *, dirty: bool) -> None:
-        for some in _chunks(ids):
-            self._write(sa.update(t.proxy).where(t.proxy.c.id.in_(some)).values(dirty=int(dirty)))
-
     def set_share(self, ids: Iterable[str], share: Share) -> None:
         """What the user decided; to be carried out by the next run. Whom an item waits for stays as it is, except
         that an unshared one waits for nobody."""

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 from syncengine.core.mapping.context import Context
@@ -21,7 +20,6 @@ from syncengine.model.report import Action, Report
 from syncengine.ports import ActivityServer, ClientState, Pim
 from syncengine.times import Clock
 
-T = TypeVar("T")
 BATCH = 200
 """How many records a step takes at a time: bounds memory, and what a kill may repeat."""
 
@@ -148,8 +146,3 @@ class Work:
     def fail(self, scope: str, subject: str, problem: Problem) -> None:
         """Keep a problem with one item for people and for the next run (SYN-3). Inside a transaction."""
         self.state.set_problem(scope, subject, problem, self.clock())
-
-
-def batches(things: Sequence[T], size: int = BATCH) -> Iterator[Sequence[T]]:
-    for start in range(0, len(things), size):
-        yield things[start : start + size]
