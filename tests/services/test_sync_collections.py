@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from contextlib import ExitStack
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
 from syncengine import bootstrap
 from syncengine.config import load
 from syncengine.core.directory_file import parse_directory
-from syncengine.errors import SideError, Vanished
+from syncengine.errors import SideError, Stopped, Unreachable, Vanished
 from syncengine.model.report import Report
 from syncengine.services import activity_editing
 from syncengine.services.sync import Sync
@@ -56,6 +57,9 @@ class Desk:
             (home / name).mkdir()
         (home / "config.toml").write_text(CONFIG, encoding="utf-8")
         self.config = load(home / "config.toml")
+        self.import_directory()
+
+    def import_directory(self) -> None:
         store = bootstrap.open_store(self.config.server.url)
         with store.transaction(write=True):
             store.put_directory(parse_directory(json.dumps(DIRECTORY)))
@@ -107,7 +111,7 @@ def test_an_item_moved_to_another_folder_keeps_its_activity(desk: Desk, source: 
     desk.put(source, "m@x")
     desk.put(source, "other@x")
     desk.sync()
-    desk.edit("m@x", account="acme")
+    desk.edit("m@x", account="acme", type="Field Repair")
     desk.sync()
     before = desk.activities()["m@x"]["id"]
     (desk.home / source / "m@x.ics").rename(desk.home / target / "m@x.ics")
@@ -115,6 +119,7 @@ def test_an_item_moved_to_another_folder_keeps_its_activity(desk: Desk, source: 
     assert report.writes[("server", "deleted")] == 0
     assert desk.activities()["m@x"]["id"] == before
     assert desk.activities()["m@x"]["account"] == "acme", "what no item can hold went along"
+    assert desk.activities()["m@x"]["type"] == "Field Repair"
     assert desk.sync().quiet
     desk.put(target, "m@x", "Moved meeting")
     desk.sync()
@@ -159,3 +164,24 @@ def test_a_foreign_file_in_the_way_of_a_new_item_is_reported(desk: Desk) -> None
     assert report.failed == 2, "the broken file, and the item that cannot be made because of it"
     (desk.home / "a" / f"activity-{identity}.ics").unlink()
     assert desk.sync().failed == 0
+
+
+def test_what_was_on_its_way_is_not_sent_to_another_server(desk: Desk) -> None:
+    desk.put("a", "kept@x")
+    desk.sync()
+    desk.put("a", "m@x")
+    with ExitStack() as stack:
+        work = bootstrap.open_work(desk.config, stack)
+        work.server.apply = _no_answer  # type: ignore[method-assign]
+        with pytest.raises(Unreachable):
+            Sync(work).run()
+    for file in desk.home.glob("activities.db*"):
+        file.unlink()
+    desk.import_directory()
+    with ExitStack() as stack, pytest.raises(Stopped):
+        Sync(bootstrap.open_work(desk.config, stack)).run()
+    assert desk.activities() == {}
+
+
+def _no_answer(commands: object) -> NoReturn:
+    raise Unreachable("The answer is lost.")

@@ -91,11 +91,12 @@ class PimSide:
         twins = [(pim, k) for pim, k in (self.state.with_uid([uid]) if uid else []) if pim != self.name and not k.gone]
         for twin in self.state.proxies(k.proxy_id for _, k in twins if k.proxy_id).values():
             if twin.item is not None and twin.share is Share.NEVER and twin.kind is proxy.kind:
-                self.state.forget([twin.id])
-                values = {**proxy.values, **twin.values}
-                item = replace(twin.item, made=proxy.item.made)
-                self.work.save([replace(proxy, item=item, values=values)], dirty=True)
-                return True
+                there = Resource(twin.item.href, twin.item.etag, twin.item.text)
+                item = read(there.text, self.properties)
+                if isinstance(item, Item):
+                    self.state.forget([twin.id])
+                    self._absorb(proxy, twin.item.pim, there, item)
+                    return True
         return False
 
     def _changed(self, hrefs: Sequence[str]) -> None:
@@ -136,7 +137,7 @@ class PimSide:
         try:
             item = read(resource.text, self.properties)
             if proxy is not None and isinstance(item, Item):
-                self._absorb(proxy, resource, item)
+                self._absorb(proxy, self.name, resource, item)
         except ItemError as e:
             where = f"{self.name}/{resource.href}"
             self.work.fail(self.scope, resource.href, Problem(e.what, where, e.fix))
@@ -147,14 +148,14 @@ class PimSide:
             self.state.remember_unshareable(self.name, resource.href, resource.etag)
             self.state.solve(self.scope, [resource.href])
 
-    def _absorb(self, proxy: Proxy, resource: Resource, item: Item) -> None:
+    def _absorb(self, proxy: Proxy, pim: str, resource: Resource, item: Item) -> None:
         type_map = self._type(item.kind)
         if proxy.kind is not item.kind:
             raise ItemError(
                 "The item has become another kind of item under the same name.",
                 fix="Delete it and save it under a new name.",
             )
-        after = core.absorb(proxy, self.name, resource, item, type_map, self.me)
+        after = core.absorb(proxy, pim, resource, item, type_map, self.me)
         moved = after.values != proxy.values or after.hold != proxy.hold or proxy.item is None or proxy.item.gone
         dirty = after.share is Share.SHARED and (moved or after.there is There.ABSENT or bool(proxy.held))
         self.work.save([after], dirty=dirty)
@@ -197,7 +198,7 @@ class PimSide:
         self.state.solve(self.scope, [resource.href])
         moved = next((k.proxy_id for _, k in others if k.gone and k.proxy_id), None)
         if moved:
-            self._absorb(self.state.proxies([moved])[moved], resource, item)
+            self._absorb(self.state.proxies([moved])[moved], self.name, resource, item)
         elif any(not k.gone for _, k in others):
             self.state.save([self._adopted(resource, item, Share.NEVER)], dirty=False)
         else:

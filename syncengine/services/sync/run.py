@@ -33,7 +33,7 @@ from syncengine.model.report import Report, RunState
 from syncengine.services.sync import braking
 from syncengine.services.sync.item_writes import ItemWrites
 from syncengine.services.sync.pim_side import PimSide
-from syncengine.services.sync.server_side import PROBLEMS, ServerSide, held_back
+from syncengine.services.sync.server_side import PROBLEMS, SIDE, ServerSide, held_back
 from syncengine.services.sync.work import BATCH, Work
 
 PASSES = 3
@@ -95,10 +95,12 @@ class Sync:
 
     def _recover(self) -> None:
         """First of all, find out what became of the writes that were on their way when the last run ended: what they
-        did must not look like somebody's edit, and what was to be inserted may have been deleted since."""
+        did must not look like somebody's edit, and what was to be inserted may have been deleted since. Nothing is
+        sent before the server has said that it is the one it was meant for."""
         self.item_writes.recover()
-        if self.work.greeting is not None:
-            with contextlib.suppress(SideError):  # greeting the server will say so; its intents wait
+        if self.work.greeting is not None and self.state.intents(SIDE):
+            with contextlib.suppress(SideError):  # the run will say so when it greets; the intents wait
+                self._greet()
                 self.server_side.recover()
 
     def _report_clashes(self) -> None:
@@ -129,6 +131,7 @@ class Sync:
                 fix="Correct [server] url and [user] employee, or move the state file away to start afresh.",
             )
         if known is not None and known == greeting:
+            check_user(greeting, self.work.directory, self.work.addresses[0])
             return
         directory = self.work.server.directory()
         check_user(greeting, directory, self.work.addresses[0])
