@@ -19,6 +19,7 @@ from syncengine.ports import ActivityServer, ActivityStore, ClientState, Pim
 from syncengine.times import Clock, system_clock
 
 if TYPE_CHECKING:
+    from syncengine.services.activity_editing import FromNowOn
     from syncengine.services.sync import Work
 
 SCHEMA = "mapping.xsd"
@@ -45,6 +46,12 @@ def mapping_file(name: str, config: Config) -> Path:
 def load_mapping(name: str, config: Config) -> Mapping:
     """Raises ConfigError with every error of the file."""
     return read_mapping(mapping_file(name, config))
+
+
+def shipped_mapping(name: str) -> Mapping:
+    """A mapping that comes with the program, or the file of that path. Raises ConfigError."""
+    path = Path(name)
+    return read_mapping(path if path.suffix else mapping_folder() / f"{name}.xml")
 
 
 def read_mapping(path: Path) -> Mapping:
@@ -84,6 +91,14 @@ def open_server(config: Config, names: ServerNames | None = None, clock: Clock =
     return embedded(open_store(config.server.url), config.user.employee, config.server.generic_owner, clock)
 
 
+def from_now_on(config: Config, clock: Clock = system_clock) -> FromNowOn:
+    """How a user of this configuration edits series."""
+    from syncengine.services.activity_editing import FromNowOn
+
+    patterns = load_mapping(config.pims[0].mapping, config).patterns
+    return FromNowOn(clock().astimezone(config.user.zone).date(), patterns, config.user.zone)
+
+
 def embedded(store: ActivityStore, user: str, generic_owner: str, clock: Clock = system_clock) -> ActivityServer:
     from syncengine.services.activities import Activities
 
@@ -115,9 +130,7 @@ def open_state(config: Config) -> ClientState:
     return State(config.state)
 
 
-def open_work(
-    config: Config, stack: ExitStack, *, chosen: Sequence[str] | None = None, dry_run: bool = False
-) -> Work:
+def open_work(config: Config, stack: ExitStack, *, chosen: Sequence[str] | None = None, dry_run: bool = False) -> Work:
     """Everything a run needs, closed by `stack`. Mappings are checked before anything is opened (MAP-2)."""
     from syncengine.services.sync import Collection, Work
 
@@ -147,9 +160,7 @@ def open_work(
         pim = open_pim(pim_config)
         stack.callback(pim.close)
         collections.append(
-            Collection(
-                pim_config.name, pim, mappings[pim_config.name], pim_config.share_new, pim_config.share_existing
-            )
+            Collection(pim_config.name, pim, mappings[pim_config.name], pim_config.share_new, pim_config.share_existing)
         )
     return Work(
         state=state,
@@ -164,7 +175,6 @@ def open_work(
         brake_share=config.brake.share,
         chosen=chosen,
     )
-
 
 
 class _Stage:

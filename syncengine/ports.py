@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Protocol
 
 from syncengine.core.sync.brakes import Collection, Deletions
@@ -16,7 +16,7 @@ from syncengine.errors import Problem
 from syncengine.model.activity import Activity
 from syncengine.model.commands import Command, Feed, Greeting, NaturalKey, Outcome
 from syncengine.model.directory import Directory, Employee
-from syncengine.model.pim import Fetched, Kind, PimChanges, Written
+from syncengine.model.pim import Fetched, Kind, PimChanges, Resource, Written
 from syncengine.model.proxy import KnownItem, Proxy, Share
 from syncengine.model.report import Doomed
 from syncengine.model.values import Json, Values
@@ -189,10 +189,23 @@ class ClientState(Protocol):
 
     def known(self, pim: str, hrefs: Iterable[str]) -> dict[str, KnownItem]: ...
 
+    def parts(self, pim: str, hrefs: Iterable[str]) -> list[KnownItem]:
+        """The occurrences known in these resources that are items of their own."""
+
+    def resource(self, pim: str, href: str) -> Resource | None:
+        """A resource as last read or written."""
+
+    def rewrite(self, pim: str, href: str, etag: str, text: str) -> None:
+        """Note what a resource holds now that a part of it was written."""
+
+    def due(self, today: date) -> list[Proxy]:
+        """Shared proxies of endless series of which more can be told today (REC-4)."""
+
     def with_uid(self, uids: Iterable[str]) -> list[tuple[str, KnownItem]]:
         """(collection, item) of all items with one of the UIDs."""
 
-    def remember_unshareable(self, pim: str, href: str, etag: str) -> None: ...
+    def remember_unshareable(self, pim: str, href: str, etag: str, text: str = "") -> None:
+        """A resource without an item of its own. `text`: it holds parts that are, which are written into it."""
 
     def touch(self, pim: str, etags: dict[str, str]) -> None:
         """Note new etags of items whose content is as known."""

@@ -22,9 +22,11 @@ COMMANDS = {
     "directory": ("syncengine.cli.server", "The people and companies activities relate to."),
     "token": ("syncengine.cli.server", "Issue a token with which one user may use the served activity server."),
     "serve": ("syncengine.cli.server", "Serve the activity database over HTTP."),
+    "message-id": ("syncengine.cli.identity", "Tell the stable key of Message-IDs or calendar UIDs, one per line."),
+    "recurrence": ("syncengine.cli.recurrence", "Tell which of the server's series recurrence rules become."),
     "scenario": ("syncengine.cli.scenario", "Run scenario files: stories of what must happen."),
 }
-"""Name → (module that defines it under the same name, one line for the overview)."""
+"""Name → (module that defines it under the same name, `_` for `-`; one line for the overview)."""
 
 
 class _Group(click.Group):
@@ -34,7 +36,7 @@ class _Group(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        found: click.Command = getattr(importlib.import_module(COMMANDS[cmd_name][0]), cmd_name)
+        found: click.Command = getattr(importlib.import_module(COMMANDS[cmd_name][0]), cmd_name.replace("-", "_"))
         return found
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -88,10 +88,13 @@ def add(config_path: Path | None, source: Any) -> int:
 @activity.command("set")
 @click.argument("activity_id", metavar="ID")
 @click.argument("assignments", metavar="FIELD=VALUE", nargs=-1, required=True)
+@click.option("--whole", is_flag=True, help="Of a series, change also what is past.")
 @config_option
 @command
-def set_fields(activity_id: str, assignments: tuple[str, ...], config_path: Path | None) -> int:
-    """Change fields of an activity; an empty value empties the field, `;` separates the values of a list."""
+def set_fields(activity_id: str, assignments: tuple[str, ...], config_path: Path | None, *, whole: bool) -> int:
+    """Change fields of an activity; an empty value empties the field, `;` separates the values of a list.
+
+    A series that is to take place at another time keeps what is past: it ends, and a new one goes on."""
     from syncengine import bootstrap
     from syncengine.services import activity_editing
 
@@ -102,9 +105,14 @@ def set_fields(activity_id: str, assignments: tuple[str, ...], config_path: Path
             raise ConfigError(f"{assignment!r} is no FIELD=VALUE.", fix="Write it like description=Lunch.")
         values[name] = value
     with ExitStack() as stack:
-        server = _open(read_config(config_path), stack)
-        changed = activity_editing.edit(server, activity_id, values, bootstrap.new_id)
-    click.echo(f"{changed.id} is now version {changed.version}")
+        config = read_config(config_path)
+        server = _open(config, stack)
+        now = None if whole else bootstrap.from_now_on(config)
+        changed = activity_editing.edit(server, activity_id, values, bootstrap.new_id, now)
+    if changed.id != activity_id:
+        click.echo(f"what is past of {activity_id} stays; from {changed['planned']} on it is {changed.id}")
+    else:
+        click.echo(f"{changed.id} is now version {changed.version}")
     return 0
 
 

@@ -11,14 +11,17 @@
     user  = "one"
     syncs = { server_created = 1 }
 
-Each step is one user and one verb; `say` tells the reader why. What people do: `saves`, `changes`, `deletes`,
-`renames`, `receives`, `syncs`, `rehearses`, `shares`, `unshares`, `confirms`, `disconnects`, `reconnects`. What they
-do on the server: `adds`, `sets`, `removes`, `imports`. What must be true: `sees`, `sees_nothing_of`, `server_has`,
-`server_has_nothing_of`, `server_count`, `holds`, `explains`.
+Each step is one user and one verb; `say` tells the reader why. What people do: `saves`, `changes`,
+`changes_occurrence`, `restores_occurrence`, `deletes`, `renames`, `receives`, `syncs`, `rehearses`, `shares`,
+`unshares`, `confirms`, `disconnects`, `reconnects`; and `days_pass`. What they do on the server: `adds`, `sets`,
+`removes`, `imports`. What must be true: `sees`, `sees_nothing_of`, `server_has`, `server_has_nothing_of`,
+`server_count`, `holds`, `explains`.
 
 * `saves`: a new item. `uid`, `kind` (event or todo), then properties as in RFC 5545, `start`, `end`, `percent` and
   `body` in short; `lines`: whole content lines; or everything as `text`. `changes`: the same for an item that is
   there, `line = [old, new]` for one content line. An item made from an activity goes by the activity's name.
+* `changes_occurrence`: one occurrence of a series, by its original start `of`; `later = true` for it and all that
+  follow; `restores_occurrence` takes that back. `days_pass = 30`: the next steps happen that many days later.
 * `adds`: a new activity, under a `name` the story calls it by; an item's activity goes by the item's UID. `refused`
   in `adds`, `sets`, `removes`: the server says no, in these words.
 * `syncs`: one run; a second one right after it would have nothing to do. Numbers it does not name must be zero
@@ -43,8 +46,8 @@ from syncengine.errors import ConfigError
 from syncengine.model.scenario import Scenario, Step
 
 VERBS = (
-    "saves", "changes", "deletes", "renames", "receives", "syncs", "rehearses", "shares", "unshares", "confirms",
-    "disconnects", "reconnects",
+    "saves", "changes", "changes_occurrence", "restores_occurrence", "deletes", "renames", "receives", "syncs",
+    "rehearses", "shares", "unshares", "confirms", "disconnects", "reconnects", "days_pass",
     "adds", "sets", "removes", "imports",
     "sees", "sees_nothing_of", "server_has", "server_has_nothing_of", "server_count", "holds", "explains",
 )  # fmt: skip
@@ -56,6 +59,7 @@ _SHAPES: dict[str, tuple[str, tuple[type, ...]]] = {
     **dict.fromkeys(("confirms", "reconnects"), ("true", (bool,))),
     "removes": (f"{_WORDS}, or {_A_TABLE}", (str, list, dict)),
     "server_count": ("a number", (int,)),
+    "days_pass": ("a number", (int,)),
 }
 _NAMES = ("story", "requirements", "step", "users", "directory", "mapping")
 _SETTINGS = ("share_new", "share_existing", "addresses", "zone", "employee", "calendar")

@@ -88,7 +88,7 @@ def command_to_json(command: Command, names: ServerNames = OURS) -> Object:
             values = values_to_json(command.values, names)
             return {"kind": "update", **head, "base_version": command.base_version, "values": values}
         case Delete():
-            return {"kind": "delete", **head, "base_version": command.base_version}
+            return {"kind": "delete", **head, "base_version": command.base_version, "series": command.series}
         case Leave():
             return {"kind": "leave", **head}
 
@@ -103,7 +103,7 @@ def command_from_json(raw: Raw, names: ServerNames = OURS) -> Command:
         case "update":
             return Update(command_id, activity_id, int(raw["base_version"]), values_from_json(raw["values"], names))
         case "delete":
-            return Delete(command_id, activity_id, int(raw["base_version"]))
+            return Delete(command_id, activity_id, int(raw["base_version"]), bool(raw.get("series")))
         case "leave":
             return Leave(command_id, activity_id)
     raise ValueError(f"{raw['kind']!r} is not a command")

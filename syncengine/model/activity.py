@@ -59,6 +59,7 @@ FIELDS: Mapping[str, FieldType] = {
     "repeating_type": T.TEXT,
     "repeating_expires": T.DATE,
     "exceptions": T.MOMENTS,
+    "series": T.TEXT,  # integration id of the series this is a changed occurrence of; it follows that series
 }
 """Every field of the product's own activity, with its type."""
 
@@ -75,6 +76,14 @@ def value_of(values: Values, name: str) -> Value:
     """The field's value, or its type's empty value where the record does not carry it."""
     value = values.get(name)
     return empty(field_type(name)) if value is None else value
+
+
+DERIVED = "activity-"
+"""UID prefix of items made from activities: the rest is the activity's id (ACT-8)."""
+
+
+def derived_uid(activity_id: str) -> str:
+    return DERIVED + activity_id
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,11 +40,13 @@ class Update:
 
 @dataclass(frozen=True, slots=True)
 class Delete:
-    """Delete the activity (its owner's right), if it is still at `base_version`."""
+    """Delete the activity (its owner's right), if it is still at `base_version`. `series`: also the single activities
+    that stand for its changed occurrences."""
 
     id: str
     activity_id: str
     base_version: int
+    series: bool = False
 
 
 @dataclass(frozen=True, slots=True)

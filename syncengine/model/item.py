@@ -8,6 +8,8 @@ Property names are those of RFC 5545 in lower case. What the values look like:
 * `priority`, `percent-complete`, `sequence`: int.
 * `attendee`: canonical addresses, sorted. `organizer`: canonical address.
 * `exdate`, `rdate`: tuples of times, sorted. `rrule`: the text of the rule.
+* `changed`, `before`, `series-start`: what the changed occurrences in the same resource make of a series, see
+  `core.mapping.series`.
 * every other property: its unescaped text (the first, where it stands several times).
 
 A property that is not there is not in the mapping.
@@ -27,10 +29,11 @@ PimValues = Mapping[str, PimValue]
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """`uid` is the normalised UID, empty where the item has none. `overrides`: how many changed occurrences
-    (components with RECURRENCE-ID) the resource holds beside this one."""
+    """`uid` is the UID as written, empty where the item has none. `parts`: keys of the changed occurrences the
+    resource holds as well (`core.ical.occurrences`). `lone`: it holds nothing else, not the series itself."""
 
     kind: Kind
     uid: str
     values: PimValues
-    overrides: int = 0
+    parts: tuple[str, ...] = ()
+    lone: bool = False

@@ -12,6 +12,7 @@ from enum import StrEnum
 
 from syncengine.model.commands import NaturalKey
 from syncengine.model.pim import Kind
+from syncengine.model.recurrence import YEARS
 
 
 class Direction(StrEnum):
@@ -140,13 +141,15 @@ class ServerNames:
 
 @dataclass(frozen=True, slots=True)
 class Mapping:
-    """A whole mapping file. `digest` changes whenever its meaning may have."""
+    """A whole mapping file. `digest` changes whenever its meaning may have. years: for how long an endless rule that
+    equals none of the `patterns` is told, by its FREQ (REC-4)."""
 
     name: str
     digest: str
     types: tuple[TypeMap, ...]
     value_maps: Map[str, ValueMap]
     patterns: tuple[Pattern, ...]
+    years: tuple[tuple[str, int], ...] = YEARS
     names: ServerNames = ServerNames()
 
     def for_kind(self, kind: Kind) -> TypeMap | None:

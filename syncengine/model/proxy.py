@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import date
 from enum import StrEnum
 
 from syncengine.model.activity import Activity, Origin
@@ -42,7 +43,9 @@ class There(StrEnum):
 class ItemState:
     """The PIM item of a proxy as last read: `text` is its snapshot, the base for the next comparison.
 
-    made: the product created it, the only items it may ever delete (ACT-7). gone: its deletion is confirmed."""
+    made: the product created it, the only items it may ever delete (ACT-7). gone: its deletion is confirmed.
+    A changed occurrence inside a resource has an `href` that names resource and occurrence (`core.ical.href`), and in
+    `text` the resource without its other changed occurrences."""
 
     pim: str
     href: str
@@ -91,6 +94,7 @@ class Proxy:
     item: ItemState | None = None
     held: tuple[Held, ...] = ()
     hold: str = ""  # why the item as it stands cannot be synchronized; empty when it can
+    more_from: date | None = None  # the day from which a sync can tell the server more of an endless series (REC-4)
 
     @property
     def activity_id(self) -> str:

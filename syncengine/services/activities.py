@@ -17,7 +17,7 @@ from typing import Any, cast
 from syncengine.core import activities as rules
 from syncengine.core.wire import outcome_from_json, outcome_to_json
 from syncengine.errors import AlreadyThere, ConfigError, ItemError, Vanished
-from syncengine.model.activity import Activity
+from syncengine.model.activity import Activity, derived_uid
 from syncengine.model.commands import (
     Command,
     Delete,
@@ -192,8 +192,16 @@ class Activities:
         rules.check_may_delete(activity, caller)
         if command.base_version != activity.version:
             return Outdated(command.id, activity)
-        self._store.remove(activity.id, self._clock())
+        for one in (*(self._changed_occurrences(activity) if command.series else ()), activity):
+            self._store.remove(one.id, self._clock())
         return Removed(command.id, activity.id)
+
+    def _changed_occurrences(self, activity: Activity) -> list[Activity]:
+        """The single activities that stand for changed occurrences of a series; they follow it (REC-3)."""
+        found = []
+        for series in {activity["integration_id"], derived_uid(activity.id)} - {None}:
+            found += self._store.find(("series", "owner"), {"series": series, "owner": activity["owner"]})
+        return found
 
     def _leave(self, command: Leave, activity: Activity, caller: rules.Caller) -> Outcome:
         rules.check_may_leave(activity, caller)

@@ -6,13 +6,18 @@ Works alike on the embedded server and over the network. What the server refuses
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from syncengine.core.activity_values import check_known_fields, keeping_length, normal
+from syncengine.core.series_edit import Divided, divide
 from syncengine.errors import ChangedMeanwhile, ItemError, NotThere
 from syncengine.model.activity import Activity, Origin
 from syncengine.model.commands import Command, Delete, Insert, Outcome, Outdated, Refused, Removed, Stored, Update
 from syncengine.model.directory import Directory
+from syncengine.model.mapping import Pattern
 from syncengine.model.values import Value, Values
 from syncengine.ports import ActivityServer
 
@@ -29,17 +34,51 @@ def create(server: ActivityServer, values: Mapping[str, Any], new_id: NewId) -> 
     return _stored(outcome)
 
 
-def edit(server: ActivityServer, activity_id: str, values: Mapping[str, Any], new_id: NewId) -> Activity:
-    """Set the given fields. Moving the start alone moves the end with it. Raises ItemError, NotThere."""
+@dataclass(frozen=True, slots=True)
+class FromNowOn:
+    """How a series is edited: what is past stays. patterns: those the server knows. zone: whose wall clock counts
+    where a series names none."""
+
+    this_day: date
+    patterns: tuple[Pattern, ...]
+    zone: ZoneInfo
+
+
+def edit(
+    server: ActivityServer,
+    activity_id: str,
+    values: Mapping[str, Any],
+    new_id: NewId,
+    from_now_on: FromNowOn | None = None,
+) -> Activity:
+    """Set the given fields. Moving the start alone moves the end with it. Raises ItemError, NotThere.
+
+    from_now_on: a series of which a part is past, and which is to take place at another time, ends before the change;
+    the answer is the series that goes on. Without it a series is changed as a whole."""
     activity = _fetch(server, activity_id)
     changes = keeping_length(activity, _typed(values, server.directory()))
+    now = from_now_on
+    divided = divide(activity, changes, now.this_day, now.patterns, now.zone) if now else None
+    if divided is not None:
+        return _divided(server, activity, divided, new_id)
     return _stored(_ask(server, Update(new_id(), activity_id, activity.version, changes)))
 
 
+def _divided(server: ActivityServer, activity: Activity, divided: Divided, new_id: NewId) -> Activity:
+    """Both in one request, so that nothing to come is lost between the two."""
+    ended = Update(new_id(), activity.id, activity.version, divided.old)
+    goes_on = Insert(new_id(), new_id(), divided.new, keys=(), origin=Origin.SERVER)
+    first, second = server.apply([ended, goes_on])
+    if not isinstance(first, Stored) and isinstance(second, Stored):
+        server.apply([Delete(new_id(), second.activity.id, second.activity.version)])
+    _stored(first)
+    return _stored(second)
+
+
 def delete(server: ActivityServer, activity_id: str, new_id: NewId) -> None:
-    """Delete for everybody; the owner's right. Raises ItemError, NotThere."""
+    """Delete for everybody, a series with its changed occurrences; the owner's right. Raises ItemError, NotThere."""
     activity = _fetch(server, activity_id)
-    outcome = _ask(server, Delete(new_id(), activity_id, activity.version))
+    outcome = _ask(server, Delete(new_id(), activity_id, activity.version, series=True))
     if not isinstance(outcome, Removed):
         _stored(outcome)
 

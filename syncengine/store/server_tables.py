@@ -55,6 +55,7 @@ activity = sa.Table(
 # Partial, `WHERE deleted = 0 AND integration_id <> ''`, as the first migration says. Repeated here, it would make every
 # run import SQLAlchemy's half for PostgreSQL.
 sa.Index("uq_act_activity_key", activity.c.integration_id, activity.c.owner, unique=True)
+sa.Index("ix_act_activity_series", activity.c.owner, activity.c.series)
 sa.Index("ix_act_activity_subject", activity.c.owner, activity.c.description_digest)
 
 member = sa.Table(

@@ -14,15 +14,17 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 import sqlalchemy as sa
 
+from syncengine.core.ical.href import split_href
+from syncengine.core.ical.uid import normal
 from syncengine.core.sync import codec
 from syncengine.core.sync.brakes import Collection, Deletions
 from syncengine.errors import Problem, StorageError
-from syncengine.model.pim import Kind
+from syncengine.model.pim import Kind, Resource
 from syncengine.model.proxy import ItemState, KnownItem, Proxy, Share, There
 from syncengine.model.report import Doomed, RunState
 from syncengine.store import engine as db
@@ -139,7 +141,7 @@ class State:
 
     def find(self, key: str) -> list[Proxy]:
         """Proxies people would call by this: item UID, integration id, activity id, proxy id or href."""
-        by_item = sa.select(t.item.c.proxy_id).where(sa.or_(t.item.c.uid == key, t.item.c.href == key))
+        by_item = sa.select(t.item.c.proxy_id).where(sa.or_(t.item.c.uid.in_((key, normal(key))), t.item.c.href == key))
         c = t.proxy.c
         by_integration_id = [sa.func.json_extract(c.doc, f"$.{part}values.integration_id") for part in ("", "server.")]
         named = (column == key for column in (c.id, c.activity_id, *by_integration_id))
@@ -217,9 +219,9 @@ class State:
     # --- items -----------------------------------------------------------------------------------------------------
 
     def etags(self, pim: str) -> dict[str, str]:
-        """href → etag of everything known in a collection and not gone."""
+        """href → etag of every resource known in a collection and not gone."""
         c = t.item.c
-        statement = sa.select(c.href, c.etag).where(c.pim == pim, c.gone == 0)
+        statement = sa.select(c.href, c.etag).where(c.pim == pim, c.gone == 0, c.part_of.is_(None))
         return {row.href: row.etag for row in self._rows(statement)}
 
     def known(self, pim: str, hrefs: Iterable[str]) -> dict[str, KnownItem]:
@@ -227,6 +229,31 @@ class State:
         for some in _chunks(hrefs):
             found |= {k.href: k for k in self._known(sa.and_(t.item.c.pim == pim, t.item.c.href.in_(some)))}
         return found
+
+    def parts(self, pim: str, hrefs: Iterable[str]) -> list[KnownItem]:
+        """The occurrences known in these resources that are items of their own."""
+        c, found = t.item.c, []
+        for some in _chunks(hrefs):
+            found += self._known(sa.and_(c.pim == pim, c.part_of.in_(some)))
+        return found
+
+    def resource(self, pim: str, href: str) -> Resource | None:
+        """A resource as last read or written."""
+        c = t.item.c
+        rows = self._rows(sa.select(c.etag, c.text).where(c.pim == pim, c.href == href))
+        return Resource(href, rows[0].etag, rows[0].text) if rows else None
+
+    def rewrite(self, pim: str, href: str, etag: str, text: str) -> None:
+        """Note what a resource holds now that a part of it was written."""
+        where = sa.and_(t.item.c.pim == pim, t.item.c.href == href)
+        self._write(sa.update(t.item).where(where).values(etag=etag, text=text))
+
+    def due(self, today: date) -> list[Proxy]:
+        """Shared proxies of endless series of which more can be told today (REC-4)."""
+        c = t.proxy.c
+        return self._select(
+            sa.and_(c.more_from <= today.isoformat(), c.share == Share.SHARED, t.item.c.gone == 0), None
+        )
 
     def with_uid(self, uids: Iterable[str]) -> list[tuple[str, KnownItem]]:
         """(collection, item) of all items with one of the UIDs."""
@@ -242,8 +269,9 @@ class State:
         statement = sa.select(c.href, c.etag, c.uid, c.proxy_id, c.gone).where(where)
         return [_known(row) for row in self._rows(statement)]
 
-    def remember_unshareable(self, pim: str, href: str, etag: str) -> None:
-        row = {"pim": pim, "href": href, "etag": etag, "uid": "", "made": 0, "gone": 0, "text": ""}
+    def remember_unshareable(self, pim: str, href: str, etag: str, text: str = "") -> None:
+        """A resource without an item of its own. `text`: it holds parts that are, which are written into it."""
+        row = {"pim": pim, "href": href, "etag": etag, "uid": "", "made": 0, "gone": 0, "text": text}
         self._write(sa.insert(t.item).prefix_with("OR REPLACE"), row)
 
     def touch(self, pim: str, etags: dict[str, str]) -> None:
@@ -432,7 +460,7 @@ class State:
             "failed": self._count(sa.select(sa.func.count()).select_from(t.problem)),
             "unshared": self._count(linked.where(t.proxy.c.share != Share.SHARED)),
             "not_shareable": self._count(
-                sa.select(sa.func.count()).select_from(t.item).where(t.item.c.proxy_id.is_(None))
+                sa.select(sa.func.count()).select_from(t.item).where(t.item.c.proxy_id.is_(None), t.item.c.text == "")
             ),
         }
 
@@ -464,6 +492,11 @@ _MOVED = sa.and_(  # the server shows it elsewhere now, see `codec` for what sta
     sa.func.json_type(t.proxy.c.doc, "$.server.values.display_in").is_not(None),
     sa.func.json_type(t.proxy.c.doc, "$.stored.display_in").is_not(None),
 )
+_series = t.item.alias()
+_GOES_ALONE = sa.or_(  # an occurrence goes with its series, and is not counted besides it
+    t.item.c.part_of.is_(None),
+    sa.exists().where(_series.c.pim == t.item.c.pim, _series.c.href == t.item.c.part_of, _series.c.gone == 0),
+)
 _TO_DELETE = (
     sa.select(
         t.proxy.c.id,
@@ -474,6 +507,7 @@ _TO_DELETE = (
     .where(
         t.proxy.c.dirty == 1,
         t.proxy.c.share == Share.SHARED,
+        _GOES_ALONE,
         sa.or_(
             sa.and_(t.item.c.gone == 1, t.proxy.c.there == There.LIVE),
             sa.and_(t.item.c.gone == 0, t.item.c.made == 1, t.proxy.c.there == There.DELETED),
@@ -505,6 +539,7 @@ def _row(proxy: Proxy, dirty: bool) -> dict[str, Any]:
         "dirty": int(dirty),
         "held": len(proxy.held),
         "owner": proxy.values.get("owner"),
+        "more_from": proxy.more_from.isoformat() if proxy.more_from else None,
         "doc": codec.dump(proxy),
     }
 
@@ -519,6 +554,7 @@ def _item_row(proxy_id: str, item: ItemState) -> dict[str, Any]:
         "made": int(item.made),
         "gone": int(item.gone),
         "text": item.text,
+        "part_of": split_href(item.href)[0] if split_href(item.href)[1] else None,
     }
 
 

@@ -21,10 +21,12 @@ proxy = sa.Table(
     sa.Column("dirty", sa.Integer, nullable=False),  # something is to be decided
     sa.Column("held", sa.Integer, nullable=False),  # how many values wait for a person
     sa.Column("owner", sa.Text),
+    sa.Column("more_from", sa.Text),  # the day from which more of an endless series can be told
     sa.Column("doc", sa.Text, nullable=False),
     sa.Index("proxy_activity", "activity_id"),
     sa.Index("proxy_dirty", "dirty", "id"),
     sa.Index("proxy_held", "held"),
+    sa.Index("proxy_more_from", "more_from"),
 )
 
 item = sa.Table(
@@ -32,12 +34,14 @@ item = sa.Table(
     metadata,
     sa.Column("pim", sa.Text, primary_key=True),
     sa.Column("href", sa.Text, primary_key=True),
-    sa.Column("proxy_id", sa.Text),  # NULL: a kind of item that cannot be shared
+    sa.Column("proxy_id", sa.Text),  # NULL: a kind of item that cannot be shared, or (with a text) its parts are
     sa.Column("etag", sa.Text, nullable=False),
     sa.Column("uid", sa.Text, nullable=False),
     sa.Column("made", sa.Integer, nullable=False),
     sa.Column("gone", sa.Integer, nullable=False),
     sa.Column("text", sa.Text, nullable=False),
+    sa.Column("part_of", sa.Text),  # href of the resource, where this is one occurrence in it
+    sa.Index("item_part_of", "pim", "part_of"),
     sa.Index("item_proxy", "proxy_id"),
     sa.Index("item_uid", "uid"),
 )

@@ -66,6 +66,7 @@ class DeleteIn(Strict):
     id: Id
     activity_id: Id
     base_version: int
+    series: bool = False
 
 
 class LeaveIn(Strict):

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from syncengine.core.sync.correlate import DERIVED
+from syncengine.model.activity import DERIVED
 from syncengine.errors import Stopped
 from syncengine.model.activity import Activity
 from syncengine.model.item import Item

@@ -145,6 +145,7 @@ def test_an_activity_for_scripts(here: World) -> None:
         "repeating_type": None,
         "repeating_expires": None,
         "exceptions": [],
+        "series": None,
         "origin": "pim",
         "version": 1,
         "Stage": "7",

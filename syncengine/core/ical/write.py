@@ -2,13 +2,14 @@
 
 `write` replaces the named properties of the item inside its own text and leaves every other byte, the order of
 lines and the line ends as they are. A property that is replaced keeps its parameters, and a time keeps its form:
-the item's own TZID, UTC, floating, or date.
+the item's own TZID, UTC, floating, or date. `cut` and `splice` take one changed occurrence out of a resource and put
+it back.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -16,13 +17,18 @@ from icalendar.parser import Contentline, Parameters
 from icalendar.prop import vDuration
 
 from syncengine.core.ical.lines import Component, Line, parse
-from syncengine.core.ical.read import KINDS, NotShareable, master_of, parts, read
+from syncengine.core.ical.occurrences import key_of, occurrence_at
+from syncengine.core.ical.read import KINDS, NotShareable, find_time, items_in, master_of, parts_of, read
+from syncengine.core.ical.values import parts
+from syncengine.core.recurrence.wall import day_of, on_day, same_occurrence
 from syncengine.errors import ItemError
 from syncengine.model.item import Item, PimValue, PimValues
 from syncengine.model.pim import Kind
 from syncengine.times import Moment, is_date, to_utc
 
-_TIMES = frozenset({"dtstart", "dtend", "due", "exdate"})
+_TIMES = frozenset({"dtstart", "dtend", "due", "exdate", "rdate", "recurrence-id"})
+_LIKE_THE_START = frozenset({"exdate", "rdate"})
+_OF_THE_SERIES = frozenset({"rrule", "rdate", "exdate", "exrule", "recurrence-id"})
 _UTC_ONLY = frozenset({"completed"})
 _RAW = frozenset({"rrule", "priority", "percent-complete", "duration"})
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
@@ -41,28 +47,140 @@ class _Form:
     clock: ZoneInfo
 
 
-def write(text: str, changes: PimValues, zone: ZoneInfo) -> str:
-    """`text` with the properties of `changes` set; None or an empty value removes a property.
+def write(text: str, changes: PimValues, zone: ZoneInfo, part: str = "") -> str:
+    """`text` with the properties of `changes` set in the item, or in its part of that key; None or an empty value
+    removes a property. An extra date (RDATE) that has no component yet gets one. When a series moves, the
+    RECURRENCE-IDs of its changed occurrences follow.
 
     `zone` is the wall clock of floating times. Raises ItemError when the text cannot be read."""
-    calendar = parse(text)
-    component = master_of(text, [c for c in calendar.children if c.name in KINDS])
-    item = read(text)
+    newline = "\r\n" if "\r\n" in text else "\n"
+    component, item = find(text, part), read(text, part=part)
     if isinstance(item, NotShareable):
         raise ItemError("The item is no calendar entry and no to-do any more.", fix="Share another item.")
-    newline = "\r\n" if "\r\n" in text else "\n"
+    if component is None:
+        original = item.values["recurrence-id"]
+        assert isinstance(original, date)
+        text, _ = with_occurrence(text, original, zone)
+        component = find(text, part)
+    assert component is not None
+    if part and (out := changes.get("exdate")):  # only the series itself leaves occurrences out
+        changes = {name: value for name, value in changes.items() if name != "exdate"}
+        return write(write(text, changes, zone, part), {"exdate": out}, zone) if find(text) else text
     edits: list[tuple[int, int, str]] = []
     for name, value in _settled(item, changes, zone):
         edits += _edit(text, component, name, value, _form(text, component, item, name, zone), newline)
+    if not part:
+        edits += _followers(text, item, changes.get("dtstart"), zone, newline)
     for start, end, replacement in sorted(edits, reverse=True):
         text = text[:start] + replacement + text[end:]
     return text
 
 
+def find(text: str, part: str = "") -> Component | None:
+    """The component of the series, or of its part of that key. Raises ItemError."""
+    calendar = parse(text)
+    components = items_in(calendar)
+    if not part:
+        return master_of(text, components)
+    return next((c for key, c in _parts(text).items() if key == part), None)
+
+
+def _parts(text: str) -> dict[str, Component]:
+    return {key: changed.component for key, changed in parts_of(text).items()}
+
+
+def cut(text: str, part: str) -> str:
+    """The text of a resource without its other changed occurrences: the snapshot of one part."""
+    kept = find(text, part)
+    others = [c for c in items_in(parse(text)) if any(c.named("RECURRENCE-ID")) and (not kept or c.start != kept.start)]
+    for component in sorted(others, key=lambda c: c.start, reverse=True):
+        start, end, _ = _removal(text, Line(component.name, component.start, component.end))
+        text = text[:start] + text[end:]
+    return text
+
+
+def splice(text: str, part: str, snapshot: str) -> str:
+    """The text of a whole resource with a part as it stands in that part's own snapshot, and with what the snapshot
+    leaves out of the series besides."""
+    text = _left_out(text, snapshot)
+    new, old = find(snapshot, part), find(text, part)
+    if new is None:
+        return text
+    content = snapshot[new.start : new.end]
+    newline = "\r\n" if "\r\n" in text else "\n"
+    if old is not None:
+        return text[: old.start] + content + text[old.end :]
+    last = items_in(parse(text))[-1]
+    return text[: last.end] + newline + content + text[last.end :]
+
+
+def _left_out(text: str, snapshot: str) -> str:
+    series, part = read(text), read(snapshot)
+    if not isinstance(series, Item) or not isinstance(part, Item) or series.lone or part.lone:
+        return text
+    there, wanted = (i.values.get("exdate") or () for i in (series, part))
+    assert isinstance(there, tuple)
+    assert isinstance(wanted, tuple)
+    missing = tuple(m for m in wanted if m not in there)
+    return write(text, {"exdate": (*there, *missing)}, ZoneInfo("UTC")) if missing else text
+
+
+def with_occurrence(text: str, original: Moment, zone: ZoneInfo) -> tuple[str, str]:
+    """The text with a component for the occurrence of a series that begins then, a copy of the series' without its
+    rule, and the occurrence's key. Raises ItemError."""
+    master, series = find(text), read(text)
+    if master is None or not isinstance(series, Item):
+        raise ItemError("There is no series whose occurrence could be changed.", fix="Change the item itself.")
+    newline = "\r\n" if "\r\n" in text else "\n"
+    item = replace(series, values=occurrence_at(dict(series.values), original))
+    start_value = series.values.get("dtstart")
+    key = key_of(original, start_value if isinstance(start_value, date) else None)
+    start = _form(text, master, series, "dtstart", zone)
+    lines = [f"BEGIN:{master.name}"]
+    for line in master.lines:
+        name = line.name.lower()
+        if name == "dtstart":
+            lines.append(
+                _fold(_times_line("recurrence-id", item.values["recurrence-id"], Parameters(), start), newline)
+            )
+        if name in ("dtstart", "dtend", "due"):
+            form, params = _form(text, master, series, name, zone), parts(text, line)[1]
+            lines += [_fold(one, newline) for one in _lines(name, item.values.get(name), params, form)]
+        elif name not in _OF_THE_SERIES:
+            lines.append(text[line.start : line.end])
+    lines += [text[child.start : child.end] for child in master.children]
+    lines.append(f"END:{master.name}")
+    return text[: master.end] + newline + newline.join(lines) + text[master.end :], key
+
+
+def _followers(text: str, item: Item, moved: PimValue, clock: ZoneInfo, newline: str) -> list[tuple[int, int, str]]:
+    """RECURRENCE-ID of each changed occurrence of a series that moves, at the series' new time (RFC 5545 3.8.4.4)."""
+    start = item.values.get("dtstart")
+    components = [c for c in items_in(parse(text)) if any(c.named("RECURRENCE-ID"))]
+    if not isinstance(start, date) or not isinstance(moved, date) or not components:
+        return []
+    zone = start.tzinfo if isinstance(start, datetime) else None
+    new = moved.astimezone(zone) if isinstance(moved, datetime) and moved.tzinfo and zone else moved
+    shift = day_of(new, new) - day_of(start, start)
+    edits = []
+    for component in components:
+        line = next(component.named("RECURRENCE-ID"))
+        own = find_time(text, component, "recurrence-id")
+        day = same_occurrence(own, start)
+        if day is None:
+            continue
+        tzid = parts(text, line)[1].get("TZID")
+        written_in = own.tzinfo if isinstance(own, datetime) else None
+        zone_written = written_in if tzid and isinstance(written_in, ZoneInfo) else None
+        form = _Form(str(tzid or ""), zone_written, written_in is None, clock)
+        edits += _edit(text, component, "recurrence-id", on_day(new, day + shift), form, newline)
+    return edits
+
+
 def _form(text: str, component: Component, item: Item, name: str, clock: ZoneInfo) -> _Form:
-    """The form of the property itself; where it holds no time yet, that of DTSTART, or of DUE. Exceptions are written
-    like the starts they leave out."""
-    own = () if name not in _TIMES or name == "exdate" else (name,)
+    """The form of the property itself; where it holds no time yet, that of DTSTART, or of DUE. What is left out of a
+    series or added to it is written like its starts."""
+    own = () if name not in _TIMES or name in _LIKE_THE_START else (name,)
     for source in (*own, "dtstart", "due"):
         value, line = item.values.get(source), next(component.named(source.upper()), None)
         if isinstance(value, datetime) and line is not None:

@@ -10,16 +10,18 @@ the user sets the item to just what that value shows as, the value itself goes u
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, date, datetime, time
 
+from syncengine.core.ical.uid import normalise
+from syncengine.core.mapping import series
 from syncengine.core.mapping.context import Context
 from syncengine.core.mapping.converters import CONVERTERS, is_private
-from syncengine.core.mapping.series import series_of
 from syncengine.core.mapping.silence import SILENT, Silent
-from syncengine.core.recurrence.pattern import NotTranslated
 from syncengine.model.activity import field_type, value_of
 from syncengine.model.item import Item, PimValue, PimValues
 from syncengine.model.mapping import Comparison, Condition, Direction, FieldMap, Filter, TypeMap
+from syncengine.model.recurrence import NotTranslated, Translation
 from syncengine.model.values import SETS, Value, Values, empty, from_json
 from syncengine.times import to_utc
 
@@ -29,18 +31,31 @@ def up(item: Item, type_map: TypeMap, context: Context) -> dict[str, Value]:
 
     A private item's fields that have a stand-in give that instead (PRV-1)."""
     fixed: dict[str, Value] = {"integration_id": unique_id(item, context), "display_in": type_map.display_in}
+    series_uid, original = _named(item)
+    if original is not None:
+        fixed["series"] = series_uid
     return fixed | _up_rows(item.values, type_map, context)
 
 
 def unique_id(item: Item, context: Context) -> str | None:
-    """The item's UID; of a lone occurrence of a series, which has the series' UID, with its original start in UTC
-    (KEY-8)."""
-    original = item.values.get("recurrence-id")
-    if not item.uid or not isinstance(original, date):
-        return item.uid or None
+    """The item's UID in the one form all programs' spellings of it share (KEY-1); of a changed occurrence of a series,
+    which has the series' UID, with its original start in UTC (KEY-8)."""
+    series, original = _named(item)
+    if series is None or original is None:
+        return series
     if isinstance(original, datetime):
-        return f"{item.uid}/{to_utc(original, context.zone):%Y%m%dT%H%M%SZ}"
-    return f"{item.uid}/{original:%Y%m%d}"
+        return f"{series}/{to_utc(original, context.zone):%Y%m%dT%H%M%SZ}"
+    return f"{series}/{original:%Y%m%d}"
+
+
+def _named(item: Item) -> tuple[str | None, date | None]:
+    """The item's UID, and which occurrence of its series it is. Outlook says so in the UID itself where it invites to
+    one occurrence only."""
+    uid = normalise(item.uid)
+    original = item.values.get("recurrence-id")
+    if isinstance(original, date):
+        return uid.key, original
+    return uid.key, None if item.values.get("rrule") else uid.instance
 
 
 def defaults(type_map: TypeMap) -> dict[str, Value]:
@@ -63,7 +78,7 @@ def moved_up(old: Item | None, new: Item, type_map: TypeMap, context: Context, s
         return up(new, type_map, context)
     before, after = _up_rows(old.values, type_map, context), _up_rows(new.values, type_map, context)
     return {
-        row.field: _shadowed(row, after[row.field], new.values, context, shadow)
+        row.field: _shadowed(row, after[row.field], context, shadow)
         for row in _moving(type_map, Direction.DOWN)
         if not same(row.field, before[row.field], after[row.field])
     }
@@ -79,22 +94,48 @@ def moved_down(old: Values, new: Values, item: Item | None, type_map: TypeMap, c
         shown = {name: image for name, image in down(new, type_map, context).items() if image is not None}
         return {**type_map.pim_defaults, **shown}
     rows = _down_rows(type_map, is_private(item.values))
-    moved = {row.field for row in rows if _differ(row, old, new, context)}
-    if any(row.pim == "dtstart" for row in rows if row.field in moved):
-        moved |= {row.field for row in rows if CONVERTERS[row.converter].anchored}
-    changed = [(row, _image(row, new, context)) for row in rows if row.field in moved]
+    moved = [row for row in rows if _differ(row, old, new, context)]
+    changed = [(row, _image(row, new, context)) for row in moved if not CONVERTERS[row.converter].recurring]
     whole = down(new, type_map, context)
     said = ((row.pim, whole.get(row.pim, SILENT) if image is SILENT else image) for row, image in changed)
     result = {pim: image for pim, image in said if image is not SILENT}
-    return {pim: image for pim, image in result.items() if not _shows(item, pim, result, new, type_map.fields, context)}
+    result = {p: image for p, image in result.items() if not _shows(item, p, image, type_map.fields, context)}
+    recurs = any(CONVERTERS[row.converter].recurring for row in rows)
+    if recurs and any(row.pim == "dtstart" or CONVERTERS[row.converter].recurring for row in moved):
+        result |= series.moved_down(item.values, old, new, context)
+    return result
 
 
 def untranslated(item: Item, type_map: TypeMap, context: Context) -> str | None:
     """Why the item's recurrence cannot go up, in words for people; None when it can or the map has no recurrence."""
     if not any(row.converter == "repeating" for row in _moving(type_map, Direction.DOWN)):
         return None
-    series = series_of(item.values, item.overrides, context)
-    return series.reason if isinstance(series, NotTranslated) else None
+    told = series.translation_of(item.values, context)
+    return told.reason if isinstance(told, NotTranslated) else None
+
+
+def recurring(type_map: TypeMap) -> frozenset[str]:
+    """The fields that say together when a series takes place, its first occurrence included."""
+    rows = _moving(type_map, Direction.DOWN)
+    anchors = ("dtstart", "dtend")
+    return frozenset(r.field for r in rows if CONVERTERS[r.converter].recurring or r.pim in anchors)
+
+
+def told_before(item: Item, there: Values, type_map: TypeMap, context: Context) -> bool:
+    """Whether an activity's series is the item's endless one, told up to an earlier day (REC-4)."""
+    told, expires = series.translation_of(item.values, context), there.get("repeating_expires")
+    if not isinstance(told, Translation) or told.horizon is None or not isinstance(expires, date):
+        return False
+    then = _up_rows(item.values, type_map, replace(context, horizon=expires))
+    return all(same(name, then.get(name), there.get(name)) for name in recurring(type_map) if name in then)
+
+
+def more_from(item: Item, type_map: TypeMap, context: Context) -> date | None:
+    """The day from which a later sync can tell more of an endless series; None where all of it is told (REC-4)."""
+    if not any(row.converter == "repeating" for row in _moving(type_map, Direction.DOWN)):
+        return None
+    told = series.translation_of(item.values, context)
+    return told.more_from if isinstance(told, Translation) else None
 
 
 def matches(chosen: Filter, values: Values) -> bool:
@@ -124,6 +165,7 @@ def _down_rows(type_map: TypeMap, private: bool) -> list[FieldMap]:
 
 def _up_rows(values: PimValues, type_map: TypeMap, context: Context) -> dict[str, Value]:
     private = is_private(values)
+    values = series.at_first_occurrence(values, context)
     return {row.field: _up_row(row, values, context, private) for row in _moving(type_map, Direction.DOWN)}
 
 
@@ -139,15 +181,15 @@ def _image(row: FieldMap, values: Values, context: Context) -> PimValue | Silent
     return convert(values, row, context) if convert else SILENT
 
 
-def _shadowed(row: FieldMap, value: Value, item: PimValues, context: Context, shadow: Values) -> Value:
+def _shadowed(row: FieldMap, value: Value, context: Context, shadow: Values) -> Value:
     kept = shadow.get(row.field)
-    if row.direction is not Direction.BOTH or same(row.field, kept, None) or same(row.field, kept, value):
+    own_way = row.direction is not Direction.BOTH or CONVERTERS[row.converter].recurring
+    if own_way or same(row.field, kept, None) or same(row.field, kept, value):
         return value
     image = _image(row, shadow, context)
     if image is SILENT:
         return value
-    rest = item if CONVERTERS[row.converter].anchored else {}  # a completed to-do is at 100 whatever percent it shows
-    return kept if same(row.field, _up_row(row, {**rest, row.pim: image}, context, False), value) else value
+    return kept if same(row.field, _up_row(row, {row.pim: image}, context, False), value) else value
 
 
 def _differ(row: FieldMap, old: Values, new: Values, context: Context) -> bool:
@@ -163,21 +205,14 @@ def _comparable(image: object) -> object:
     return image
 
 
-def _shows(
-    item: Item, pim: str, result: dict[str, PimValue], new: Values, rows: tuple[FieldMap, ...], context: Context
-) -> bool:
-    """Whether the item has that value already, or one that means the same. What a rule means depends on the start, so
-    there it is whether the item would, with the other properties set, mean `new` without it."""
-    there, image = item.values.get(pim), result[pim]
+def _shows(item: Item, pim: str, image: PimValue, rows: tuple[FieldMap, ...], context: Context) -> bool:
+    """Whether the item has that value already, or one that means the same."""
+    there = item.values.get(pim)
     if _comparable(there) == _comparable(image):
         return True
     both = [row for row in rows if row.pim == pim and row.direction is Direction.BOTH]
-    if any(CONVERTERS[row.converter].anchored for row in both):
-        rest: dict[str, PimValue] = {**item.values, **{name: other for name, other in result.items() if name != pim}}
-        meant = (same(row.field, _up_row(row, rest, context, False), value_of(new, row.field)) for row in both)
-    else:
-        one, other = {pim: there}, {pim: image}
-        meant = (same(r.field, _up_row(r, one, context, False), _up_row(r, other, context, False)) for r in both)
+    one, other = {pim: there}, {pim: image}
+    meant = (same(r.field, _up_row(r, one, context, False), _up_row(r, other, context, False)) for r in both)
     return bool(both) and all(meant)
 
 

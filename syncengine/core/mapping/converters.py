@@ -33,9 +33,9 @@ T = FieldType
 class Converter:
     """A pair. `gives`: types of field it can serve; properties, fields: the only ones it serves (empty: any).
 
-    joint: other rows may write the same property as well. anchored: what the property means depends on DTSTART, so
-    it is looked at again when that moves. value_map: whether a row must (True), may (None) or must not (False) name
-    one."""
+    joint: other rows may write the same property as well. recurring: it is one of several that say together when a
+    series takes place, so `series.moved_down` changes an item there. value_map: whether a row must (True), may (None)
+    or must not (False) name one."""
 
     gives: frozenset[FieldType]
     up: Up | None = None
@@ -43,7 +43,7 @@ class Converter:
     properties: frozenset[str] = frozenset()
     fields: frozenset[str] = frozenset()
     joint: bool = False
-    anchored: bool = False
+    recurring: bool = False
     value_map: bool | None = False
 
 
@@ -189,7 +189,7 @@ CONVERTERS: Mapping[str, Converter] = {
         _only("rrule"),
         _only("repeating", "repeating_type", "repeating_expires"),
         joint=True,
-        anchored=True,
+        recurring=True,
     ),
     "exceptions": Converter(
         _only(T.MOMENTS),
@@ -197,7 +197,7 @@ CONVERTERS: Mapping[str, Converter] = {
         series.exceptions_down,
         _only("exdate"),
         _only("exceptions"),
-        anchored=True,
+        recurring=True,
     ),
 }
 """Every converter a mapping file may name."""

@@ -32,6 +32,7 @@ from syncengine.model.mapping import (
     ValueRow,
 )
 from syncengine.model.pim import Kind
+from syncengine.model.recurrence import YEARS
 from syncengine.model.values import from_json
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ class Reading:
     def mapping(self, root: _Element) -> Mapping:
         self.server(root)
         self.patterns = tuple(self.read_patterns(root))
+        years = dict(YEARS) | dict(self.read_years(root))
         self.value_maps = dict(self.read_value_maps(root))
         types = [t for el in root.iterfind("types/type") if (t := self.type_map(el))]
         self.once(root.iterfind("types/type"), "name", "two types are named")
@@ -65,6 +67,7 @@ class Reading:
             types=self.settle(root, types),
             value_maps=self.value_maps,
             patterns=self.patterns,
+            years=tuple(sorted(years.items())),
             names=ServerNames(self.names, self.values),
         )
 
@@ -130,6 +133,14 @@ class Reading:
             name, unit, interval = _said(el, "name"), _said(el, "unit"), _said(el, "interval") or "1"
             if name and unit in ("day", "week", "month", "year") and interval.isascii() and interval.isdecimal():
                 yield Pattern(name, unit, int(interval[:6]))
+
+    def read_years(self, root: _Element) -> Iterator[tuple[str, int]]:
+        elements = root.findall("recurrence_patterns/endless")
+        self.once(elements, "rule", "two lengths are given to the rule")
+        for el in elements:
+            rule, years = (_said(el, "rule") or "").upper(), _said(el, "years") or ""
+            if rule in dict(YEARS) and years.isascii() and years.isdecimal():
+                yield rule, int(years[:3])
 
     def read_value_maps(self, root: _Element) -> Iterator[tuple[str, ValueMap]]:
         elements = root.findall("value_maps/value_map")

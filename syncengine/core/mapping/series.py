@@ -1,37 +1,96 @@
-"""Converters for recurrence: RRULE ↔ repeating, its type and its end; EXDATE ↔ the exceptions (REC-1, REC-6)."""
+"""Converters for recurrence, and an item's recurrence as the server is told it (REC-1…REC-6).
+
+Beside the RFC's properties an item's values may hold the ones `core.ical.read` makes of a whole series: `changed`,
+the original starts of changed and cancelled occurrences; `before`, where a later part of the series takes over; and,
+in such a part, `series-start`, the DTSTART its rule is anchored on.
+"""
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta, tzinfo
+from functools import lru_cache
 from typing import cast
 
 from syncengine.core.mapping.context import Context
 from syncengine.core.mapping.moments import shown
 from syncengine.core.mapping.silence import SILENT, Silent
-from syncengine.core.recurrence.pattern import NotTranslated, Series, excluded, to_pattern, to_rrule
+from syncengine.core.recurrence.back import back
+from syncengine.core.recurrence.pattern import named, to_rrule
+from syncengine.core.recurrence.translate import translate
+from syncengine.core.recurrence.wall import day_of, instant, on_day
 from syncengine.model.item import PimValue, PimValues
-from syncengine.model.mapping import FieldMap
+from syncengine.model.mapping import FieldMap, Pattern
+from syncengine.model.recurrence import Limits, NotTranslated, Recurrence, Series, Translation
 from syncengine.model.values import Value, Values
 from syncengine.times import Moment
 
 
-def series_of(values: PimValues, overrides: int, context: Context) -> Series | NotTranslated | None:
-    """The item's series in the server's patterns; None when it is none. Floating times are the context's zone's."""
-    rule, start = values.get("rrule"), values.get("dtstart")
-    if not rule and overrides:
-        return NotTranslated("not yet translated: several occurrences of a series without the series")
-    if not rule:
-        return NotTranslated("not yet translated: extra dates (RDATE)") if values.get("rdate") else None
-    if not isinstance(start, date):
-        return NotTranslated("the series has no start (DTSTART)")
-    return to_pattern(
-        str(rule),
+class CannotShow(ValueError):
+    """What the server says has no form in the item. Its text is for people."""
+
+
+def recurrence_of(values: PimValues, context: Context) -> Recurrence | None:
+    """What the item says of its recurrence; None when it has none. Floating times are the context's zone's."""
+    start = values.get("series-start") or values.get("dtstart")
+    rrule = str(values.get("rrule") or "")
+    if not isinstance(start, date) or not (rrule or values.get("rdate")):
+        return None
+
+    def moment(name: str) -> Moment | None:
+        value = values.get(name)
+        return _settled(value, context) if isinstance(value, date) else None
+
+    def moments(name: str) -> tuple[Moment, ...]:
+        return tuple(_settled(m, context) for m in _times(values.get(name)))
+
+    part = values.get("series-start") is not None
+    return Recurrence(
         _settled(start, context),
-        tuple(_settled(m, context) for m in _times(values.get("exdate"))),
-        _times(values.get("rdate")),
-        overrides,
-        context.patterns,
+        rrule,
+        moments("rdate"),
+        moments("exdate"),
+        moments("changed"),
+        first=moment("recurrence-id") if part else None,
+        before=moment("before"),
+        moved_to=moment("dtstart") if part else None,
     )
+
+
+def translation_of(values: PimValues, context: Context) -> Translation | NotTranslated | None:
+    """The item's recurrence in the server's terms; None when it has none."""
+    if values.get("rrule") and not isinstance(values.get("dtstart"), date):
+        return NotTranslated("the series has no start (DTSTART)")
+    recurrence = recurrence_of(values, context)
+    if recurrence is None:
+        return None
+    return translated(recurrence, context.patterns, Limits(context.this_day, context.years, context.horizon))
+
+
+def translated(recurrence: Recurrence, patterns: tuple[Pattern, ...], limits: Limits) -> Translation | NotTranslated:
+    """`translate`, remembered: an item is asked field by field."""
+    return _remembered(_Key(recurrence), patterns, limits)
+
+
+class _Key:
+    """A recurrence as a key: equal moments in different zones are not the same here, as they are in Python."""
+
+    def __init__(self, recurrence: Recurrence) -> None:
+        self.recurrence = recurrence
+        self._text = repr(recurrence)
+        start = recurrence.start
+        self._zone = start.tzinfo if isinstance(start, datetime) else None
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Key) and self._text == other._text and self._zone is other._zone
+
+    def __hash__(self) -> int:
+        return hash(self._text)
+
+
+@lru_cache(maxsize=64)
+def _remembered(key: _Key, patterns: tuple[Pattern, ...], limits: Limits) -> Translation | NotTranslated:
+    return translate(key.recurrence, patterns, limits)
 
 
 def _settled(moment: Moment, context: Context) -> Moment:
@@ -43,10 +102,39 @@ def _times(value: object) -> tuple[Moment, ...]:
     return cast("tuple[Moment, ...]", value) if isinstance(value, tuple) else ()
 
 
+def at_first_occurrence(values: PimValues, context: Context) -> PimValues:
+    """The values with start and end at the first occurrence that is told. It differs from DTSTART where the rule does
+    not fall on DTSTART, or what it falls on is left out."""
+    if not (values.get("rrule") or values.get("rdate")):
+        return values
+    told = translation_of(values, context)
+    start, end = values.get("dtstart"), values.get("dtend")
+    if not isinstance(told, Translation) or not isinstance(start, date):
+        return values
+    if instant(told.start) == instant(_settled(start, context)):
+        return values
+    moved: dict[str, PimValue] = {**values, "dtstart": told.start}
+    if isinstance(end, date):
+        moved["dtend"] = ended(_settled(start, context), _settled(end, context), told.start)
+    return moved
+
+
+def ended(start: Moment, end: Moment, new_start: Moment) -> Moment:
+    """The end of an occurrence that starts at `new_start` and is as long as one from `start` to `end`: exact time, on
+    the wall clock of its zone (RFC 5545 3.8.5.3)."""
+    length: timedelta = instant(end) - instant(start)
+    if not isinstance(new_start, datetime) or new_start.tzinfo is None:
+        return new_start + length
+    return (new_start.astimezone(UTC) + length).astimezone(new_start.tzinfo)
+
+
+# --- converters ------------------------------------------------------------------------------------------------------
+
+
 def rule_up(values: PimValues, row: FieldMap, context: Context) -> Value:
     """What the row's field says of the series. A rule that cannot be translated says nothing; ask `untranslated`."""
-    series = series_of(values, 0, context)
-    if not isinstance(series, Series):
+    series = _series(values, context)
+    if series is None:
         return False if row.field == "repeating" else None
     said: dict[str, Value] = {
         "repeating": True,
@@ -57,23 +145,94 @@ def rule_up(values: PimValues, row: FieldMap, context: Context) -> Value:
 
 
 def exceptions_up(values: PimValues, row: FieldMap, context: Context) -> Value:
-    series = series_of(values, 0, context)
-    return series.exceptions if isinstance(series, Series) else ()
+    series = _series(values, context)
+    return tuple(instant(m) for m in series.exceptions) if series else ()
+
+
+def _series(values: PimValues, context: Context) -> Series | None:
+    told = translation_of(values, context)
+    return told.series if isinstance(told, Translation) else None
 
 
 def rule_down(values: Values, row: FieldMap, context: Context) -> PimValue | Silent:
     """The rule; none for a single activity; nothing said about a pattern the mapping does not know."""
-    start = shown(values.get("planned"), values, context)
-    if not values.get("repeating") or start is None:
+    series = series_in(values, _zone_shown(values, context), context)
+    if series is None:
         return None
-    expires = values.get("repeating_expires")
-    rule = to_rrule(
-        str(values.get("repeating_type") or ""), expires if isinstance(expires, date) else None, start, context.patterns
-    )
-    return SILENT if rule is None else rule
+    pattern = named(series.type, context.patterns)
+    return SILENT if pattern is None else to_rrule(pattern, series.expires, series.start)
 
 
 def exceptions_down(values: Values, row: FieldMap, context: Context) -> PimValue:
+    series = series_in(values, _zone_shown(values, context), context)
+    return series.exceptions if series and series.exceptions else None
+
+
+def _zone_shown(values: Values, context: Context) -> tzinfo | None:
     start = shown(values.get("planned"), values, context)
-    exceptions = _times(values.get(row.field))
-    return excluded(exceptions, start) if values.get("repeating") and start and exceptions else None
+    return start.tzinfo if isinstance(start, datetime) else None
+
+
+def series_in(values: Values, zone: tzinfo | None, context: Context) -> Series | None:
+    """The series an activity's fields say, on the wall clock of `zone`; None for a single one.
+
+    An exception names a day: so exceptions follow when the server moves the whole series to another hour."""
+    planned = values.get("planned")
+    if not values.get("repeating") or not isinstance(planned, date):
+        return None
+    start = planned.astimezone(zone) if isinstance(planned, datetime) and zone else planned
+    days = sorted({day_of(m, start) for m in _times(values.get("exceptions"))})
+    expires = values.get("repeating_expires")
+    return Series(
+        str(values.get("repeating_type") or ""),
+        start,
+        expires if isinstance(expires, date) else None,
+        tuple(on_day(start, day) for day in days),
+    )
+
+
+# --- what a change on the server makes of an item --------------------------------------------------------------------
+
+
+def moved_down(item: PimValues, old: Values, new: Values, context: Context) -> dict[str, PimValue]:
+    """RRULE, EXDATE and RDATE of an item that showed `old` and is to show `new`, as far as they change."""
+    start = item.get("dtstart")
+    if not isinstance(start, date):
+        return {}
+    settled = _settled(start, context)
+    zone = settled.tzinfo if isinstance(settled, datetime) else None
+    has = recurrence_of(item, context) or Recurrence(settled)
+    was, wanted = series_in(old, zone, context), series_in(new, zone, context)
+    if has.first is not None:
+        return _part_moved(item, has, was, wanted)
+    found = back(has, was, wanted, context.patterns)
+    if found is None:
+        return {}
+    return _changed_values(has, found)
+
+
+def _changed_values(has: Recurrence, found: Recurrence) -> dict[str, PimValue]:
+    said: dict[str, PimValue] = {}
+    if found.rrule != has.rrule:
+        said["rrule"] = found.rrule or None
+    for name, before, after in (("exdate", has.exdates, found.exdates), ("rdate", has.rdates, found.rdates)):
+        if [instant(m) for m in before] != [instant(m) for m in after]:
+            said[name] = after or None
+    return said
+
+
+def _part_moved(item: PimValues, has: Recurrence, was: Series | None, wanted: Series | None) -> dict[str, PimValue]:
+    """Of the later part of a series (RANGE=THISANDFUTURE) only more can be left out: it has no rule of its own.
+    Raises CannotShow for the rest."""
+    if was is None or wanted is None or replace(wanted, exceptions=()) != replace(was, exceptions=()):
+        raise CannotShow(
+            "in the calendar, the later part of a series cannot have another rule, start or end than the series"
+        )
+    old, new = ({day_of(m, s.start) for m in s.exceptions} for s in (was, wanted))
+    if old - new:
+        raise CannotShow("in a calendar, what the later part of a series leaves out cannot take place again")
+    assert has.first is not None
+    assert has.moved_to is not None
+    shift = timedelta(days=(day_of(has.moved_to, has.start) - day_of(has.first, has.start)).days)
+    added = tuple(on_day(has.first, day - shift) for day in sorted(new - old))
+    return {"exdate": (*has.exdates, *added)} if added else {}

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from syncengine.core.ical.href import split_href
 from syncengine.core.ical.read import NotShareable, read
-from syncengine.core.mapping.apply import defaults, moved_up, unique_id, untranslated, up
+from syncengine.core.mapping.apply import defaults, more_from, moved_up, recurring, unique_id, untranslated, up
 from syncengine.core.mapping.context import Context
 from syncengine.core.sync.merge import united
 from syncengine.core.sync.roles import Part, part_in
@@ -18,7 +19,7 @@ from syncengine.model.item import Item
 from syncengine.model.mapping import Mapping, TypeMap
 from syncengine.model.pim import Kind, Resource
 from syncengine.model.proxy import ItemState, Proxy, Share, There
-from syncengine.model.values import SETS
+from syncengine.model.values import SETS, Values
 
 
 def properties(mapping: Mapping) -> frozenset[str]:
@@ -32,7 +33,8 @@ def adopt(
     """The proxy of an item seen for the first time. `identity` is a fresh id."""
     state = ItemState(pim, resource.href, resource.etag, resource.text, unique_id(item, me) or "")
     values = {**defaults(type_map), **up(item, type_map, me)}
-    return Proxy(identity, item.kind, values, share=share, item=state, hold=hold(item, type_map, me))
+    later = more_from(item, type_map, me)
+    return Proxy(identity, item.kind, values, share=share, item=state, hold=hold(item, type_map, me), more_from=later)
 
 
 def hold(item: Item, type_map: TypeMap, me: Context) -> str:
@@ -45,7 +47,7 @@ def absorb(proxy: Proxy, pim: str, resource: Resource, new: Item, type_map: Type
     guest's changes are seen but do not count (CAL-1)."""
     assert proxy.item is not None
     state = ItemState(pim, resource.href, resource.etag, resource.text, unique_id(new, me) or "", proxy.item.made)
-    seen = replace(proxy, item=state)
+    seen = replace(proxy, item=state, more_from=more_from(new, type_map, me))
     if proxy.share is not Share.SHARED:
         return replace(seen, values={**proxy.values, **up(new, type_map, me)}, hold=hold(new, type_map, me))
     seen = replace(seen, hold=hold(new, type_map, me))
@@ -55,7 +57,25 @@ def absorb(proxy: Proxy, pim: str, resource: Resource, new: Item, type_map: Type
     moved = moved_up(old, new, type_map, me, proxy.shadow)
     before = up(old, type_map, me) if old else {}
     lists = {n: united(before[n], v, proxy.values.get(n)) for n, v in moved.items() if n in before and _is_list(n)}
-    return replace(seen, values={**proxy.values, **moved, **lists})
+    return replace(seen, values={**proxy.values, **moved, **lists, **_renamed(proxy, state)})
+
+
+def _renamed(proxy: Proxy, state: ItemState) -> Values:
+    """The new id of an occurrence whose series has moved: it names the original start (KEY-8)."""
+    assert proxy.item is not None
+    return {"integration_id": state.uid} if split_href(state.href)[1] and state.uid != proxy.item.uid else {}
+
+
+def extended(proxy: Proxy, type_map: TypeMap, me: Context) -> Proxy:
+    """The proxy with as much of its endless series as can be told today (REC-4)."""
+    item = snapshot(proxy, type_map)
+    if item is None or part_in(proxy, me) is Part.GUEST:
+        return replace(proxy, more_from=None)
+    later, why = more_from(item, type_map, me), hold(item, type_map, me)
+    if later is None and not why:  # it has been given an end meanwhile
+        return replace(proxy, more_from=None)
+    told = {n: v for n, v in up(item, type_map, me).items() if n in recurring(type_map)}
+    return replace(proxy, values={**proxy.values, **({} if why else told)}, hold=why, more_from=later)
 
 
 def _is_list(name: str) -> bool:
@@ -67,7 +87,7 @@ def snapshot(proxy: Proxy, type_map: TypeMap) -> Item | None:
     """The item as last read, or None where it never was (or cannot be read any more)."""
     if proxy.item is None or not proxy.item.text:
         return None
-    found = read(proxy.item.text, {row.pim for row in type_map.fields})
+    found = read(proxy.item.text, {row.pim for row in type_map.fields}, split_href(proxy.item.href)[1])
     return None if isinstance(found, NotShareable) else found
 
 

@@ -4,6 +4,7 @@ activity is only what differs from them."""
 from __future__ import annotations
 
 import json
+from datetime import date
 from typing import Any
 
 from syncengine.model.activity import Activity, Origin, field_type
@@ -36,6 +37,8 @@ def dump(proxy: Proxy) -> str:
         doc["held"] = [[h.field, h.because, to_json(h.base), to_json(h.here), to_json(h.there)] for h in proxy.held]
     if proxy.hold:
         doc["hold"] = proxy.hold
+    if proxy.more_from:
+        doc["more_from"] = proxy.more_from.isoformat()
     return json.dumps(doc, ensure_ascii=False, separators=(",", ":"))
 
 
@@ -61,6 +64,7 @@ def load(identity: str, kind: str | None, share: str, there: str, doc: str, item
         item,
         tuple(_held(h) for h in raw.get("held", ())),
         raw.get("hold", ""),
+        date.fromisoformat(raw["more_from"]) if "more_from" in raw else None,
     )
 
 

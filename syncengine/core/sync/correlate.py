@@ -11,25 +11,19 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from syncengine.core.mapping.apply import moved_down
+from syncengine.core.mapping.apply import moved_down, recurring, told_before
 from syncengine.core.mapping.context import Context
 from syncengine.core.sync.roles import Part, part
-from syncengine.model.activity import Activity, Origin
+from syncengine.model.activity import DERIVED, Activity, Origin, derived_uid
 from syncengine.model.commands import NaturalKey
 from syncengine.model.item import Item
 from syncengine.model.mapping import Direction, TypeMap
 from syncengine.model.proxy import Proxy, Share, There, same
 from syncengine.model.values import Values, to_json
 
-DERIVED = "activity-"
-"""UID prefix of items made from activities: the rest is the activity's id (ACT-8)."""
 PEOPLE = ("employees", "contacts", "participants")
 _GIVEN_BY_US = ("integration_id", "timezone")
 """What an item made from an activity says although the activity does not: no news for the server."""
-
-
-def derived_uid(activity_id: str) -> str:
-    return DERIVED + activity_id
 
 
 def key_texts(values: Values, keys: Iterable[NaturalKey]) -> tuple[str, ...]:
@@ -133,4 +127,6 @@ def _agree(
         return True
     if item is None or up_only or name in ("integration_id", "owner") or not here.get(name) or not there.get(name):
         return False
+    if name in recurring(type_map) and told_before(item, there, type_map, me):
+        return True
     return not moved_down(here, {**here, name: there.get(name)}, item, type_map, me)

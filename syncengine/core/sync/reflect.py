@@ -9,16 +9,18 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
+from syncengine.core.ical.href import split_href
 from syncengine.core.ical.write import new, write
 from syncengine.core.mapping.apply import matches, moved_down
 from syncengine.core.mapping.context import Context
+from syncengine.core.mapping.series import CannotShow
 from syncengine.core.sync.absorb import snapshot
-from syncengine.core.sync.correlate import derived_uid
 from syncengine.core.sync.merge import merge
 from syncengine.core.sync.reconcile import pulled
 from syncengine.core.sync.roles import gets_item, part_in, shows_server_changes
+from syncengine.model.activity import derived_uid
 from syncengine.model.mapping import FieldMap, Mapping, TypeMap
-from syncengine.model.proxy import ItemState, Proxy, Share, There
+from syncengine.model.proxy import Held, ItemState, Proxy, Share, There
 
 
 class Verb(StrEnum):
@@ -77,11 +79,14 @@ def reflect(proxy: Proxy, mapping: Mapping, me: Context, pims: dict[str, str], s
     if not merged.pull or type_map is None or not shows_server_changes(proxy, me):
         return Reflection(after)
     item = snapshot(proxy, type_map)
-    changes = moved_down(proxy.values, after.values, item, type_map, me)
+    try:
+        changes = moved_down(proxy.values, after.values, item, type_map, me)
+    except CannotShow as e:
+        return Reflection(replace(proxy, held=(*proxy.held, Held("", str(e)))))
     changes = {name: value for name, value in changes.items() if item is None or item.values.get(name) != value}
     if not changes:
         return Reflection(after)
-    text = write(proxy.item.text, changes, me.zone)
+    text = write(proxy.item.text, changes, me.zone, split_href(proxy.item.href)[1])
     if text == proxy.item.text:
         return Reflection(after)
     because = f"{', '.join(sorted(merged.pull))} changed on the server"

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from syncengine import render
 from syncengine.core.directory_file import parse_directory
-from syncengine.core.ical.write import new, write
+from syncengine.core.ical.occurrences import key_of
+from syncengine.core.ical.read import read
+from syncengine.core.ical.write import find, new, with_occurrence, write
+from syncengine.model.item import Item
 from syncengine.model.pim import Kind
 from syncengine.model.values import Json
 from syncengine.services import activity_editing
@@ -83,6 +86,39 @@ def changes(here: Play, actor: Actor, details: Any) -> None:
     actor.pim.update(resource.href, text, resource.etag)
 
 
+def changes_occurrence(here: Play, actor: Actor, details: Any) -> None:
+    """One occurrence of a series, named by its original start `of`, gets properties of its own; changed before, it
+    gets other ones. `later = true`: so do all that follow."""
+    resource = item_of(here, actor, uid_of(here, details))
+    original, zone = native(details["of"]), zone_of(actor)
+    given = ("uid", "activity", "of", "later")
+    changes = {long(n): native(v) for n, v in details.items() if n not in given}
+    item = read(resource.text)
+    assert isinstance(item, Item)
+    key = key_of(original, item.values.get("dtstart"))  # type: ignore[arg-type]
+    text = resource.text if find(resource.text, key) else with_occurrence(resource.text, original, zone)[0]
+    text = write(text, changes, zone, key)
+    if details.get("later"):
+        text = text.replace("RECURRENCE-ID", "RECURRENCE-ID;RANGE=THISANDFUTURE", 1)
+    actor.pim.update(resource.href, text, resource.etag)
+
+
+def restores_occurrence(here: Play, actor: Actor, details: Any) -> None:
+    """A changed occurrence is what the series says again."""
+    resource = item_of(here, actor, uid_of(here, details))
+    item = read(resource.text)
+    assert isinstance(item, Item)
+    component = find(resource.text, key_of(native(details["of"]), item.values.get("dtstart")))  # type: ignore[arg-type]
+    if component is None:
+        raise Untrue(f"the occurrence of {details['of']} is not changed")
+    text = resource.text[: component.start] + resource.text[component.end :].lstrip("\r\n")
+    actor.pim.update(resource.href, text, resource.etag)
+
+
+def days_pass(here: Play, actor: Actor, details: Any) -> None:
+    here.now += timedelta(days=details)
+
+
 def deletes(here: Play, actor: Actor, details: Any) -> None:
     for name in each(details):
         resource = item_of(here, actor, uid_of(here, name))
@@ -140,7 +176,8 @@ def adds(here: Play, actor: Actor, details: Any) -> None:
 def sets(here: Play, actor: Actor, details: Any) -> None:
     identity = _activity_id(here, actor, details["activity"])
     values = {n: native(v) for n, v in details.items() if n != "activity"}
-    activity_editing.edit(actor.server, identity, _plain(values), lambda: next(here.ids))
+    now = activity_editing.FromNowOn(here.now.date(), here.mapping.patterns, zone_of(actor))
+    activity_editing.edit(actor.server, identity, _plain(values), lambda: next(here.ids), now)
 
 
 def removes(here: Play, actor: Actor, details: Any) -> None:

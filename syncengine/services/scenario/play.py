@@ -17,7 +17,9 @@ from syncengine.model.scenario import Scenario, Step, Verdict
 from syncengine.services.scenario.deeds import (
     adds,
     changes,
+    changes_occurrence,
     confirms,
+    days_pass,
     deletes,
     disconnects,
     imports,
@@ -25,6 +27,7 @@ from syncengine.services.scenario.deeds import (
     reconnects,
     removes,
     renames,
+    restores_occurrence,
     saves,
     sets,
     shares,
@@ -119,6 +122,9 @@ def _rest(here: Play) -> None:
 _VERBS: Mapping[str, Callable[[Play, Actor, Any], None]] = {
     "saves": saves,
     "changes": changes,
+    "changes_occurrence": changes_occurrence,
+    "days_pass": days_pass,
+    "restores_occurrence": restores_occurrence,
     "deletes": deletes,
     "renames": renames,
     "receives": receives,

@@ -9,8 +9,8 @@ from typing import Any, Protocol
 
 from syncengine import render
 from syncengine.core.ical.read import NotShareable, read
-from syncengine.core.sync.correlate import DERIVED
 from syncengine.errors import ItemError, Unreachable
+from syncengine.model.activity import DERIVED
 from syncengine.model.directory import Directory
 from syncengine.model.mapping import Mapping as MappingFile
 from syncengine.model.pim import Missing, Resource

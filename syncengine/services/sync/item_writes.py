@@ -6,14 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from syncengine.core.ical.href import split_href
 from syncengine.core.ical.read import read
+from syncengine.core.ical.write import cut, splice
 from syncengine.core.sync import codec
-from syncengine.core.sync.absorb import properties
+from syncengine.core.sync.absorb import gone, properties
 from syncengine.core.sync.reflect import ItemWrite, Verb
 from syncengine.errors import AlreadyThere, ChangedMeanwhile, ItemError, NotThere, SideError
 from syncengine.model.item import Item
 from syncengine.model.pim import Missing, Resource, Written
-from syncengine.model.proxy import ItemState, Proxy
+from syncengine.model.proxy import ItemState, Proxy, Share, There
 from syncengine.services.sync.server_side import PROBLEMS
 from syncengine.services.sync.work import Collection, Work
 
@@ -23,10 +25,12 @@ _DONE = {Verb.CREATE: "created", Verb.UPDATE: "updated", Verb.DELETE: "deleted"}
 
 @dataclass(frozen=True, slots=True)
 class _Done:
-    """A write that was carried out. `stored`: what the side said; None for a deletion."""
+    """A write that was carried out. `stored`: what the side said; None for a deletion. `whole`: the text of the
+    resource, where the write was of one or more of its parts."""
 
     write: ItemWrite
     stored: Written | None
+    whole: str = ""
 
 
 class ItemWrites:
@@ -40,7 +44,7 @@ class ItemWrites:
         named = [self._named(w) for w in writes]
         with self.state.transaction():
             self.state.intend(SIDE, [(f"item:{w.after.id}", w.after.id, _to_json(w)) for w in named])
-        done = [d for w in named if (d := self._try(w)) is not None]
+        done = [d for group in _by_resource(named) for d in self._try(group)]
         return self._record(done, [f"item:{w.after.id}" for w in named])
 
     def _named(self, write: ItemWrite) -> ItemWrite:
@@ -51,25 +55,50 @@ class ItemWrites:
         href = collection.pim.href_for(write.after.item.uid)
         return replace(write, href=href, after=replace(write.after, item=replace(write.after.item, href=href)))
 
-    def _try(self, write: ItemWrite) -> _Done | None:
+    def _try(self, writes: Sequence[ItemWrite]) -> list[_Done]:
+        """Write one resource, once, whatever number of its parts changes."""
+        whole = self._whole(writes)
+        if whole is None:
+            return []
+        if whole.verb is Verb.DELETE:
+            writes = [w for w in writes if w.verb is Verb.DELETE]
         if self.work.dry_run:
-            return _Done(write, Written("", exact=True) if write.verb is not Verb.DELETE else None)
-        collection = self.work.collection(write.pim)
+            return [
+                _Done(w, Written("", exact=True) if w.verb is not Verb.DELETE else None, whole.text) for w in writes
+            ]
+        collection = self.work.collection(whole.pim)
         if collection is None:
-            return None
+            return []
         try:
-            return _Done(write, _write(collection, write))
+            stored = _write(collection, whole)
+            return [_Done(w, stored, whole.text) for w in writes]
         except NotThere:
-            if write.verb is Verb.DELETE:
-                return _Done(write, None)
+            if whole.verb is Verb.DELETE:
+                return [_Done(w, None) for w in writes]
             self.work.again = True
         except (ChangedMeanwhile, AlreadyThere) as e:
             self.work.again = True
-            self.work.clashes[write.after.id] = replace(e.problem, where=f"{write.pim}/{write.href}")
+            for write in writes:
+                self.work.clashes[write.after.id] = replace(e.problem, where=f"{write.pim}/{write.href}")
         except ItemError as e:
             with self.state.transaction():
-                self.work.fail(PROBLEMS, write.after.id, replace(e.problem, where=f"{write.pim}/{write.href}"))
-        return None
+                for write in writes:
+                    self.work.fail(PROBLEMS, write.after.id, replace(e.problem, where=f"{write.pim}/{write.href}"))
+        return []
+
+    def _whole(self, writes: Sequence[ItemWrite]) -> ItemWrite | None:
+        """The one write of the resource: the series' own, or what it held last, with the parts laid into it."""
+        first, href = writes[0], split_href(writes[0].href)[0]
+        if not split_href(first.href)[1]:
+            text, etag = first.text, first.etag
+        elif (known := self.state.resource(first.pim, href)) is not None:
+            text, etag = known.text, known.etag
+        else:
+            return None
+        for write in writes:
+            if part := split_href(write.href)[1]:
+                text = splice(text, part, write.text)
+        return replace(first, href=href, text=text, etag=etag)
 
     def _record(self, done: Sequence[_Done], intents: Sequence[str]) -> list[Proxy]:
         read_back = self._read_back(done)
@@ -81,9 +110,20 @@ class ItemWrites:
                 self._settle(befores.get(after.id), one.write, after)
                 if after.item is None and one.write.verb is Verb.DELETE and after.server is not None:
                     without_item.append(after)
+            self._note_resources(done, read_back)
             self.state.done(intents)
         self.work.progress("writing items", self.work.report.writes.total())
         return without_item
+
+    def _note_resources(self, done: Sequence[_Done], read_back: dict[tuple[str, str], Resource]) -> None:
+        """What the resources hold whose parts were written; a series' own proxy keeps it for its next comparison."""
+        for one in done:
+            href, part = split_href(one.write.href)
+            if not part or one.stored is None:
+                continue
+            there = read_back.get((one.write.pim, href))
+            etag = there.etag if there else one.stored.etag or ""
+            self.state.rewrite(one.write.pim, href, etag, there.text if there else one.whole)
 
     def _settle(self, before: Proxy | None, write: ItemWrite, after: Proxy) -> None:
         verb, because = _DONE[write.verb], write.because
@@ -92,6 +132,8 @@ class ItemWrites:
             self.state.keep_history(
                 self.work.report.run, self.work.clock(), [(before, SIDE, because, before.item.text)]
             )
+        if write.verb is Verb.DELETE:
+            self._lose_parts(write)
         if write.verb is Verb.DELETE and after.server is None:
             self.state.forget([after.id])
             self.work.did(before or after, SIDE, verb, because)
@@ -99,15 +141,25 @@ class ItemWrites:
         self.work.save([after], dirty=after.item is None)
         self.work.did(after if after.item else before or after, SIDE, verb, because)
 
+    def _lose_parts(self, write: ItemWrite) -> None:
+        """The changed occurrences inside a resource go with it."""
+        rows = self.state.parts(write.pim, [write.href])
+        parts = self.state.proxies(row.proxy_id for row in rows if row.proxy_id).values()
+        self.work.save([gone(p) for p in parts if p.share is Share.SHARED and p.there is not There.ABSENT], dirty=True)
+        self.state.forget([p.id for p in parts if p.share is not Share.SHARED or p.there is There.ABSENT])
+        self.work.again = self.work.again or bool(rows)
+
     def _read_back(self, done: Sequence[_Done]) -> dict[tuple[str, str], Resource]:
         """What the sides that may rewrite a text now store, fetched in one go for each collection."""
         found: dict[tuple[str, str], Resource] = {}
         for collection in self.work.collections:
-            hrefs = [
-                d.write.href
-                for d in done
-                if d.write.pim == collection.name and d.stored and not (d.stored.exact and d.stored.etag)
-            ]
+            hrefs = sorted(
+                {
+                    split_href(d.write.href)[0]
+                    for d in done
+                    if d.write.pim == collection.name and d.stored and not (d.stored.exact and d.stored.etag)
+                }
+            )
             if hrefs and not self.work.dry_run:
                 for one in collection.pim.fetch(hrefs):
                     if isinstance(one, Resource):
@@ -120,10 +172,11 @@ class ItemWrites:
         write, stored = done.write, done.stored
         if stored is None or write.after.item is None:
             return write.after
-        item = replace(write.after.item, etag=stored.etag or "")
-        there = read_back.get((write.pim, write.href))
+        href, part = split_href(write.href)
+        item = replace(write.after.item, etag=stored.etag or "", text=write.after.item.text if part else done.whole)
+        there = read_back.get((write.pim, href))
         if there and (there.etag == stored.etag or (not stored.etag and self._shows_the_same(there.text, write))):
-            item = replace(item, etag=there.etag, text=there.text)
+            item = replace(item, etag=there.etag, text=cut(there.text, part) if part else there.text)
         return replace(write.after, item=item)
 
     def _shows_the_same(self, text: str, write: ItemWrite) -> bool:
@@ -132,7 +185,7 @@ class ItemWrites:
             return False
         wanted = properties(collection.mapping)
         try:
-            one, other = read(text, wanted), read(write.text, wanted)
+            one, other = (read(t, wanted, split_href(write.href)[1]) for t in (text, write.text))
         except ItemError:
             return False
         return isinstance(one, Item) and isinstance(other, Item) and one.values == other.values
@@ -157,13 +210,15 @@ class ItemWrites:
 
     def _found(self, collection: Collection, write: ItemWrite, proxy: Proxy | None) -> Proxy | None:
         """The proxy as after the write where it reached its side, None where it did not."""
-        there = next(iter(collection.pim.fetch([write.href])), None)
+        href, part = split_href(write.href)
+        there = next(iter(collection.pim.fetch([href])), None)
         if isinstance(there, Missing):
             return write.after if write.verb is Verb.DELETE else None
         if not isinstance(there, Resource) or write.verb is Verb.DELETE or write.after.item is None:
             return None
         if self._shows_the_same(there.text, write):
-            return replace(write.after, item=replace(write.after.item, etag=there.etag, text=there.text))
+            text = cut(there.text, part) if part else there.text
+            return replace(write.after, item=replace(write.after.item, etag=there.etag, text=text))
         if self._landed(there.text, write, proxy):
             return replace(write.after, item=replace(write.after.item, etag=""))
         return None
@@ -175,13 +230,22 @@ class ItemWrites:
             return False
         wanted = properties(collection.mapping)
         try:
-            now, meant, before = (read(t, wanted) for t in (text, write.text, proxy.item.text))
+            part = split_href(write.href)[1]
+            now, meant, before = (read(t, wanted, part) for t in (text, write.text, proxy.item.text))
         except ItemError:
             return False
         if not (isinstance(now, Item) and isinstance(meant, Item) and isinstance(before, Item)):
             return False
         ours = {n for n in wanted if meant.values.get(n) != before.values.get(n)}
         return any(now.values.get(n) == meant.values.get(n) for n in ours)
+
+
+def _by_resource(writes: Sequence[ItemWrite]) -> list[list[ItemWrite]]:
+    """Writes of the same resource together, the resource's own before those of its parts."""
+    found: dict[tuple[str, str], list[ItemWrite]] = {}
+    for write in sorted(writes, key=lambda w: len(split_href(w.href)[1])):
+        found.setdefault((write.pim, split_href(write.href)[0] or write.after.id), []).append(write)
+    return list(found.values())
 
 
 def _write(collection: Collection, write: ItemWrite) -> Written | None:

@@ -6,10 +6,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 
+from syncengine.core.ical.href import split_href
 from syncengine.core.ical.read import read
 from syncengine.core.mapping.apply import unique_id
 from syncengine.core.sync import absorb as core
 from syncengine.core.sync.correlate import keys_of_item, link, pairs
+from syncengine.core.sync.parts import parts
+from syncengine.core.sync.roles import Part, part_in
 from syncengine.errors import ItemError, Problem
 from syncengine.model.item import Item
 from syncengine.model.mapping import TypeMap
@@ -62,7 +65,7 @@ class PimSide:
             self.work.busy = True
             with self.state.transaction():
                 gone = [f.href for f in batch if isinstance(f, Missing)]
-                self._gone(gone)
+                self._gone([*gone, *(k.href for k in self.state.parts(self.name, gone))])
                 self._settle([f for f in batch if not isinstance(f, Missing)])
 
     def _solved(self, hrefs: Sequence[str]) -> None:
@@ -92,7 +95,7 @@ class PimSide:
         for twin in self.state.proxies(k.proxy_id for _, k in twins if k.proxy_id).values():
             if twin.item is not None and twin.share is Share.NEVER and twin.kind is proxy.kind:
                 there = Resource(twin.item.href, twin.item.etag, twin.item.text)
-                item = read(there.text, self.properties)
+                item = read(there.text, self.properties, split_href(there.href)[1])
                 if isinstance(item, Item):
                     self.state.forget([twin.id])
                     self._absorb(proxy, twin.item.pim, there, item)
@@ -115,7 +118,7 @@ class PimSide:
         readable: list[tuple[Resource, Item]] = []
         for one in sorted(fetched, key=lambda f: f.href):
             if isinstance(one, Missing):
-                self._gone([one.href])
+                self._gone([one.href, *(k.href for k in self.state.parts(self.name, [one.href]))])
             elif isinstance(one, Unreadable):
                 self.work.fail(self.scope, one.href, one.problem)
             else:
@@ -136,17 +139,66 @@ class PimSide:
             return
         try:
             item = read(resource.text, self.properties)
-            if proxy is not None and isinstance(item, Item):
+            shareable = isinstance(item, Item) and self.mapping.for_kind(item.kind) is not None
+            found = self._parts(resource, item) if isinstance(item, Item) and shareable else []
+            if proxy is not None and isinstance(item, Item) and not item.lone:
                 self._absorb(proxy, self.name, resource, item)
         except ItemError as e:
             where = f"{self.name}/{resource.href}"
             self.work.fail(self.scope, resource.href, Problem(e.what, where, e.fix))
             return
-        if proxy is None and isinstance(item, Item) and self.mapping.for_kind(item.kind):
+        if isinstance(item, Item) and item.lone and shareable:
+            self._without_series(resource, proxy)
+        elif proxy is None and isinstance(item, Item) and shareable:
             new.append((resource, item))
         elif proxy is None:
             self.state.remember_unshareable(self.name, resource.href, resource.etag)
             self.state.solve(self.scope, [resource.href])
+        if found is not None:
+            self._settle_parts(resource, found, new)
+
+    # --- occurrences that stand apart from their series (REC-3) -----------------------------------------------------
+
+    def _parts(self, resource: Resource, item: Item) -> list[tuple[Resource, Item]] | None:
+        return parts(resource, item, self._type(item.kind), self.me, self.properties)
+
+    def _settle_parts(
+        self, resource: Resource, found: Sequence[tuple[Resource, Item]], new: list[tuple[Resource, Item]]
+    ) -> None:
+        """Absorb the occurrences known already; those not known are `new`, those not there any more are gone."""
+        rows = {k.href: k for k in self.state.parts(self.name, [resource.href])}
+        proxies = self.state.proxies(row.proxy_id for row in rows.values() if row.proxy_id)
+        for part, item in found:
+            row = rows.pop(part.href, None)
+            proxy = proxies.get(row.proxy_id or "") if row else None
+            if proxy is None or proxy.item is None:
+                new.append((part, item))
+            elif proxy.item.gone or proxy.item.text != part.text:
+                self._absorb(proxy, self.name, part, item)
+        self._gone([href for href, row in rows.items() if not row.gone])
+
+    def _without_series(self, resource: Resource, proxy: Proxy | None) -> None:
+        """Only changed occurrences are left, or came alone: somebody was invited to just these. The resource is kept
+        for writing into it; the series, where there was one, is gone."""
+        if proxy is not None and proxy.item is not None and not proxy.item.gone:
+            self._gone([resource.href])
+        if not self.state.known(self.name, [resource.href]):
+            self.state.remember_unshareable(self.name, resource.href, resource.etag, resource.text)
+        else:
+            self.state.rewrite(self.name, resource.href, resource.etag, resource.text)
+        self.state.solve(self.scope, [resource.href])
+
+    def _share_of(self, proxy: Proxy) -> Share:
+        """What is shared of a new item. Of an occurrence, what is of its series; what a guest's copy changes is no
+        change (CAL-1) and waits for the organizer's changed occurrence."""
+        assert proxy.item is not None
+        real, key = split_href(proxy.item.href)
+        row = self.state.known(self.name, [real]).get(real) if key else None
+        series = self.state.proxies([row.proxy_id]).get(row.proxy_id) if row and row.proxy_id else None
+        alone = not key or (row is not None and row.proxy_id is None)
+        if not alone and part_in(series or proxy, self.me) is Part.GUEST:
+            return Share.NEVER
+        return series.share if series else proxy.share
 
     def _absorb(self, proxy: Proxy, pim: str, resource: Resource, item: Item) -> None:
         type_map = self._type(item.kind)
@@ -202,7 +254,8 @@ class PimSide:
         elif any(not k.gone for _, k in others):
             self.state.save([self._adopted(resource, item, Share.NEVER)], dirty=False)
         else:
-            adopted.append((self._adopted(resource, item, core.starts_shared(item.kind, self.shares)), item))
+            proxy = self._adopted(resource, item, core.starts_shared(item.kind, self.shares))
+            adopted.append((replace(proxy, share=self._share_of(proxy)), item))
 
     def _collision(self, resource: Resource, item: Item, twin: KnownItem) -> None:
         self.work.fail(
@@ -235,6 +288,7 @@ class PimSide:
         linked = link(proxy, waiter.server, item, self._type(item.kind), self.me)
         met = replace(linked, id=waiter.id, there=waiter.there)
         self.work.save([met], dirty=True)
+        self.work.share_parts(met)
         self.work.linked(met, "the item of an activity already known has arrived")
 
     def _type(self, kind: Kind) -> TypeMap:

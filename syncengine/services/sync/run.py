@@ -14,7 +14,7 @@ from functools import cached_property
 from typing import Any
 
 from syncengine.core.mapping.apply import up
-from syncengine.core.sync.absorb import snapshot
+from syncengine.core.sync.absorb import extended, snapshot
 from syncengine.core.sync.correlate import texts_taken
 from syncengine.core.sync.reconcile import Decision, Verdict, decide
 from syncengine.core.sync.reflect import ItemWrite, deletion, reflect, rows_of
@@ -83,6 +83,7 @@ class Sync:
             else:
                 self._greet()
                 failed += self._absorb()
+            self._go_on()
             self.server_side.recover()
             self.server_side.take_in()
             self._brake()
@@ -172,6 +173,16 @@ class Sync:
                 self.work.failed.add(collection.name)
                 failed.append(e)
         return failed
+
+    def _go_on(self) -> None:
+        """Tell more of the endless series that were told up to a day (REC-4)."""
+        due = [
+            (p, type_map) for p in self.state.due(self.work.this_day) if (type_map := self.work.type_of(p)) is not None
+        ]
+        if due:
+            with self.state.transaction():
+                told = [extended(p, type_map, self.work.me(self.work.mapping_of(p))) for p, type_map in due]
+                self.work.save(told, dirty=True)
 
     def _brake(self) -> None:
         braking.check(self.work)

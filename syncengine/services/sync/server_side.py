@@ -90,6 +90,7 @@ class ServerSide:
         item = snapshot(proxy, type_map)
         linked = link(proxy, activity, item, type_map, self.work.me(self.work.mapping_of(proxy)))
         self.work.save([linked], dirty=True)
+        self.work.share_parts(linked)
         self.work.linked(linked, because)
         return linked
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import date
 from zoneinfo import ZoneInfo
 
+from syncengine.core.ical.href import split_href
 from syncengine.core.mapping.context import Context
 from syncengine.core.sync.brakes import MAX_COUNT, MAX_SHARE
 from syncengine.core.sync.correlate import keys_of_activity, keys_of_item, texts_taken
 from syncengine.core.sync.reflect import type_of
+from syncengine.core.sync.roles import Part, part_in
 from syncengine.errors import Problem
 from syncengine.model.commands import Greeting
 from syncengine.model.directory import Directory
@@ -94,6 +97,23 @@ class Work:
         """Save proxies, each under the texts by which it is found by the side it lacks. Inside a transaction."""
         self.state.save(proxies, dirty=dirty, keys={p.id: self.keys(p) for p in proxies})
 
+    @property
+    def this_day(self) -> date:
+        """The day of this run on the user's wall clock."""
+        return self.clock().astimezone(self.zone).date()
+
+    def share_parts(self, series: Proxy) -> None:
+        """Share the changed occurrences of a series that has come to be shared, where they are the user's to share.
+        Inside a transaction."""
+        if series.item is None or split_href(series.item.href)[1]:
+            return
+        rows = self.state.parts(series.item.pim, [series.item.href])
+        me = self.me(self.mapping_of(series))
+        if part_in(series, me) is Part.GUEST:
+            return
+        waiting = self.state.proxies(r.proxy_id for r in rows if r.proxy_id).values()
+        self.save([replace(p, share=Share.SHARED) for p in waiting if p.share is Share.NEVER], dirty=True)
+
     def keys(self, proxy: Proxy) -> tuple[str, ...]:
         """The texts under which an item waits for its activity, or an activity for its item (CAL-6). They wait until
         they have it: an item written just before a kill is found by them. An activity that has its item, but no id,
@@ -122,6 +142,8 @@ class Work:
                 zone=self.zone,
                 value_maps=mapping.value_maps,
                 patterns=mapping.patterns,
+                years=mapping.years,
+                this_day=self.this_day,
             )
         return self._contexts[mapping.digest]
 

@@ -1,3 +1,3 @@
 """Migrations of the client state."""
 
-HEAD = "0001"
+HEAD = "0002"

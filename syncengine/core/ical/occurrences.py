@@ -1,0 +1,181 @@
+"""The parts of a resource: occurrences of its series that are items of their own (KEY-8, REC-3).
+
+A part is known by its key, the day of its original start on the series' wall clock: `20260309`, with the time behind
+it where that is not the series' (`20260309T143000`). Occurrences of a series fall on different days, and a day stays
+when the whole series moves to another hour. Three kinds of part exist:
+
+* a changed occurrence: a component with RECURRENCE-ID;
+* a changed occurrence with RANGE=THISANDFUTURE, which is a series of its own from there on;
+* an extra date (RDATE): it has no component until somebody changes it.
+
+A component that changes nothing the mapping looks at (an alarm, somebody's answer) is no part: the occurrence is the
+series'. A cancelled one is none either: the occurrence is left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
+
+from syncengine.core.ical.lines import Component
+from syncengine.core.ical.values import parts
+from syncengine.core.recurrence.wall import instant, on_day
+from syncengine.errors import ItemError
+from syncengine.model.item import PimValue, PimValues
+from syncengine.times import Moment, is_date
+
+Own = dict[str, PimValue]
+_OF_THE_SERIES = frozenset({"rrule", "rdate", "exdate", "recurrence-id", "sequence"})
+_TIMES = frozenset({"dtstart", "dtend", "due", "duration"})
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """A component with RECURRENCE-ID. `original`: the start it replaces, of the kind of the series' start.
+    later: it stands for all that follow, too."""
+
+    component: Component
+    values: Own
+    original: Moment
+    later: bool
+    cancelled: bool
+    idle: bool  # it changes nothing
+
+
+def changed_occurrences(text: str, found: Sequence[tuple[Component, Own]], own: Own | None) -> list[Changed]:
+    """Raises ItemError where two stand for the same occurrence."""
+    changed = [_changed(text, component, values, own) for component, values in found]
+    changed.sort(key=lambda c: str(instant(c.original)))
+    for one, other in pairwise(changed):
+        if instant(one.original) == instant(other.original):
+            raise ItemError(
+                f"The occurrence of {one.original} is changed twice.",
+                fix="Keep one item for each RECURRENCE-ID; take the other out.",
+            )
+    return changed
+
+
+def _changed(text: str, component: Component, values: Own, own: Own | None) -> Changed:
+    original, start = values.get("recurrence-id"), (own or values).get("dtstart")
+    assert isinstance(original, date)
+    original = _like(original, start)
+    values["recurrence-id"] = original
+    line = next(component.named("RECURRENCE-ID"))
+    later = str(parts(text, line)[1].get("RANGE", "")).upper() == "THISANDFUTURE"
+    cancelled = str(values.get("status") or "").upper() == "CANCELLED"
+    idle = own is not None and not later and not cancelled and _changes_nothing(values, own, original)
+    return Changed(component, values, original, later, cancelled, idle)
+
+
+def _like(original: Moment, start: PimValue) -> Moment:
+    """The original start as the series would write it. Programs write RECURRENCE-ID in UTC, in another zone, as a plain
+    date, or without a zone; all of these name the same occurrence."""
+    if not isinstance(start, datetime):
+        return original.date() if isinstance(original, datetime) and is_date(start) else original
+    if not isinstance(original, datetime):
+        return on_day(start, original)
+    if original.tzinfo and start.tzinfo:
+        return original.astimezone(start.tzinfo)
+    return original.replace(tzinfo=start.tzinfo)
+
+
+def _changes_nothing(values: Own, own: Own, original: Moment) -> bool:
+    start, own_start = values.get("dtstart"), own.get("dtstart")
+    if not isinstance(start, date) or not isinstance(own_start, date) or instant(start) != instant(original):
+        return False
+    lengths = ((_length(v, v.get("dtstart"), name) for v in (values, own)) for name in ("dtend", "due"))
+    if any(one != other for one, other in lengths):
+        return False
+    names = (values.keys() | own.keys()) - _OF_THE_SERIES - _TIMES
+    return all(values.get(name) == own.get(name) for name in names)
+
+
+def _length(values: PimValues, start: PimValue, name: str) -> object:
+    """How long it is from the start to that time; the time itself where the two cannot be compared."""
+    end = values.get(name)
+    if isinstance(start, datetime) and isinstance(end, datetime):
+        comparable = (start.tzinfo is None) == (end.tzinfo is None)
+        return instant(end) - instant(start) if comparable else end
+    if isinstance(start, date) and isinstance(end, date) and is_date(start) and is_date(end):
+        return end - start
+    return end
+
+
+def key_of(original: Moment, start: Moment | None) -> str:
+    """The key of the occurrence that originally began then; `start` is the series' own."""
+    if not isinstance(original, datetime):
+        return f"{original:%Y%m%d}"
+    if isinstance(start, datetime) and original.tzinfo and start.tzinfo:
+        original = original.astimezone(start.tzinfo)
+    usual = start is None or (isinstance(start, datetime) and original.time() == start.time())
+    return f"{original:%Y%m%d}" if usual else f"{original:%Y%m%dT%H%M%S}"
+
+
+def keys(others: Sequence[Changed], own: Own | None, *, idle: bool = False) -> dict[str, Changed]:
+    """The parts that have a component, by key, in order; `idle`: also the components that are no parts because they
+    change nothing."""
+    start = own.get("dtstart") if own else None
+    found: dict[str, Changed] = {}
+    for changed in others:
+        if changed.cancelled or (changed.idle and not idle):
+            continue
+        key = key_of(changed.original, start if isinstance(start, date) else None)
+        if key in found and isinstance(changed.original, datetime):
+            key = f"{changed.original:%Y%m%dT%H%M%S}"
+        found[key] = changed
+    return found
+
+
+def master_values(own: Own, others: Sequence[Changed]) -> Own:
+    """The series' values, with what the others take away from it."""
+    values = dict(own)
+    if taken := tuple(c.original for c in others if not c.idle and not c.later):
+        values["changed"] = taken
+    if later := [c.original for c in others if c.later]:
+        values["before"] = later[0]
+    return values
+
+
+def later_part(changed: Changed, own: Own, others: Sequence[Changed]) -> Own:
+    """The values of the part of the series that begins with `changed`: its own, and the series' rule."""
+    values = {name: own[name] for name in ("rrule", "rdate", "exdate") if name in own} | changed.values
+    values["series-start"] = own.get("dtstart")
+    if taken := tuple(c.original for c in others if not c.idle and not c.later):
+        values["changed"] = taken
+    following = [c.original for c in others if c.later and instant(c.original) > instant(changed.original)]
+    if following:
+        values["before"] = following[0]
+    return values
+
+
+def extra_occurrence(own: Own, key: str) -> Own | None:
+    """The values of the occurrence an RDATE adds: the series' own, at that time."""
+    start, rdates = own.get("dtstart"), own.get("rdate")
+    if not isinstance(start, date) or not isinstance(rdates, tuple):
+        return None
+    found = [m for m in rdates if isinstance(m, date) and key_of(m, start) == key]
+    return occurrence_at(own, found[0]) if found else None
+
+
+def occurrence_at(own: Own, original: Moment) -> Own:
+    """The values of the occurrence that begins then: the series' own, as long, exactly (RFC 5545 3.8.5.3)."""
+    start = own.get("dtstart")
+    assert isinstance(start, date)
+    if isinstance(original, datetime) and isinstance(start, datetime) and original.tzinfo and start.tzinfo:
+        original = original.astimezone(start.tzinfo)
+    values = {name: value for name, value in own.items() if name not in _OF_THE_SERIES}
+    values |= {"dtstart": original, "recurrence-id": original}
+    for name in ("dtend", "due"):
+        end = own.get(name)
+        length = _length(own, start, name)
+        if isinstance(end, date) and isinstance(length, timedelta):
+            values[name] = _after(original, length)
+    return values
+
+
+def _after(start: Moment, length: timedelta) -> Moment:
+    if isinstance(start, datetime) and start.tzinfo:
+        return (start.astimezone(UTC) + length).astimezone(start.tzinfo)
+    return start + length
