@@ -69,7 +69,7 @@ def recurrence(horizon: date | None, mapping_name: str | None, config_path: Path
         for line in sys.stdin.buffer:
             told = answer(line.decode("utf-8", "replace"), mapping.patterns, limits)
             malformed = malformed or "error" in told
-            sys.stdout.write(json.dumps(told, ensure_ascii=False) + "\n")
+            sys.stdout.write(json.dumps(told) + "\n")
             sys.stdout.flush()
     except BrokenPipeError:  # whoever read has enough; what is still unwritten must not fail at the end either
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -44,7 +44,7 @@ def divide(
     start = _on_wall(planned, find_zone(str(activity["timezone"] or "")) or zone)
     cut = _first_from(activity, start, period_of(pattern), _begin(changes, start, today))
     last = _last_before(activity, start, period_of(pattern), cut) if cut else None
-    if cut is None or last is None:
+    if cut is None or last is None or day_of(start, start) >= today:
         return None
     old: dict[str, Value] = {
         "repeating_expires": last,

@@ -228,7 +228,7 @@ class Activities:
         if found := self._store.get(command.activity_id):
             activity, live = found
             visible = live and rules.may_see(activity, caller)
-            return Stored(command.id, activity) if visible else Removed(command.id, activity.id)
+            return Linked(command.id, activity, ("id",)) if visible else Removed(command.id, activity.id)
         rules.check_keys(command.keys)
         rules.check_id(command.activity_id)
         values = {**command.values, "owner": rules.owner_of(command.values, caller)}

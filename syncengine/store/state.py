@@ -419,14 +419,16 @@ class State:
         """Per side and kind, for the brake."""
         doomed = _DOOMED.subquery()
         counts = self._rows(
-            sa.select(doomed.c.side, doomed.c.kind, sa.func.count().label("n")).group_by(doomed.c.side, doomed.c.kind)
+            sa.select(doomed.c.side, doomed.c.kind, sa.func.count(doomed.c.loss.distinct()).label("n")).group_by(
+                doomed.c.side, doomed.c.kind
+            )
         )
         if not counts:
             return []
         linked = {
             row.kind: row.n
             for row in self._rows(
-                sa.select(t.proxy.c.kind, sa.func.count().label("n"))
+                sa.select(t.proxy.c.kind, sa.func.count(_RESOURCE.distinct()).label("n"))
                 .select_from(t.proxy.join(t.item, t.item.c.proxy_id == t.proxy.c.id))
                 .where(t.proxy.c.share == Share.SHARED, t.proxy.c.there != There.ABSENT)
                 .group_by(t.proxy.c.kind)
@@ -438,8 +440,10 @@ class State:
         """Per collection with items found gone, for the brake. What was lost before and is held, or accepted, is
         known no more."""
         doomed = sa.select(_DOOMED.subquery().c.id)
-        items = sa.select(sa.func.count()).select_from(t.item)
-        joined = sa.select(sa.func.count()).select_from(t.item.join(t.proxy, t.item.c.proxy_id == t.proxy.c.id))
+        items = sa.select(sa.func.count(_RESOURCE.distinct())).select_from(t.item)
+        joined = sa.select(sa.func.count(_RESOURCE.distinct())).select_from(
+            t.item.join(t.proxy, t.item.c.proxy_id == t.proxy.c.id)
+        )
         shared = sa.and_(t.proxy.c.share == Share.SHARED, t.proxy.c.there == There.LIVE)
         found = []
         for pim in pims:
@@ -493,21 +497,25 @@ _MOVED = sa.and_(  # the server shows it elsewhere now, see `codec` for what sta
     sa.func.json_type(t.proxy.c.doc, "$.stored.display_in").is_not(None),
 )
 _series = t.item.alias()
-_GOES_ALONE = sa.or_(  # an occurrence goes with its series, and is not counted besides it
-    t.item.c.part_of.is_(None),
-    sa.exists().where(_series.c.pim == t.item.c.pim, _series.c.href == t.item.c.part_of, _series.c.gone == 0),
+_RESOURCE = t.item.c.pim + "/" + sa.func.coalesce(t.item.c.part_of, t.item.c.href)
+_LOSS = sa.case(  # a resource that goes with all its parts is one loss, a part that goes alone another
+    (
+        sa.exists().where(_series.c.pim == t.item.c.pim, _series.c.href == t.item.c.part_of, _series.c.gone == 0),
+        t.item.c.pim + "/" + t.item.c.href,
+    ),
+    else_=_RESOURCE,
 )
 _TO_DELETE = (
     sa.select(
         t.proxy.c.id,
         t.proxy.c.kind,
         sa.case((t.item.c.gone == 1, "server"), else_="pim").label("side"),
+        _LOSS.label("loss"),
     )
     .select_from(t.proxy.join(t.item, t.item.c.proxy_id == t.proxy.c.id))
     .where(
         t.proxy.c.dirty == 1,
         t.proxy.c.share == Share.SHARED,
-        _GOES_ALONE,
         sa.or_(
             sa.and_(t.item.c.gone == 1, t.proxy.c.there == There.LIVE),
             sa.and_(t.item.c.gone == 0, t.item.c.made == 1, t.proxy.c.there == There.DELETED),

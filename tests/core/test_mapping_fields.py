@@ -390,7 +390,7 @@ def test_a_floating_series_is_read_on_the_users_clock() -> None:
     nine, ten = NINE.replace(tzinfo=None), TEN.replace(tzinfo=None)
     floating = event(dtstart=nine, dtend=ten, rrule="FREQ=WEEKLY")
     values = up(floating, EVENTS, ME)
-    assert (values["planned"], values["timezone"], values["repeating_type"]) == (NINE_UTC, None, "Weekly")
+    assert (values["planned"], values["timezone"], values["repeating_type"]) == (NINE_UTC, "Europe/Berlin", "Weekly")
     assert down(values, EVENTS, ME)["dtstart"] == NINE
     assert down(values, EVENTS, ME)["dtstart"].tzinfo is BERLIN  # type: ignore[union-attr]
 

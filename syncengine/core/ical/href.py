@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 
-_PART = re.compile(r"(.+)#(\d{8}(?:T\d{6})?)", re.DOTALL)
+_PART = re.compile(r"(.+)#occurrence=(\d{8}(?:T\d{6})?)", re.DOTALL)
 SAFE_UID = re.compile(r"[A-Za-z0-9@_-][A-Za-z0-9@._-]{0,99}", re.ASCII)
 
 
@@ -20,8 +20,8 @@ def href_for(uid: str) -> str:
 
 
 def part_href(href: str, key: str) -> str:
-    """The name of a part of a resource: `series.ics#20260309`."""
-    return f"{href}#{key}"
+    """The name of a part of a resource: `series.ics#occurrence=20260309`."""
+    return f"{href}#occurrence={key}"
 
 
 def split_href(href: str) -> tuple[str, str]:

@@ -21,13 +21,13 @@ from itertools import pairwise
 
 from syncengine.core.ical.lines import Component
 from syncengine.core.ical.values import parts
-from syncengine.core.recurrence.wall import instant, on_day
+from syncengine.core.recurrence.wall import day_of, instant, like, named_days
 from syncengine.errors import ItemError
 from syncengine.model.item import PimValue, PimValues
 from syncengine.times import Moment, is_date
 
 Own = dict[str, PimValue]
-_OF_THE_SERIES = frozenset({"rrule", "rdate", "exdate", "recurrence-id", "sequence"})
+_OF_THE_SERIES = frozenset({"uid", "rrule", "rdate", "exdate", "recurrence-id", "sequence"})
 _TIMES = frozenset({"dtstart", "dtend", "due", "duration"})
 
 
@@ -60,7 +60,7 @@ def changed_occurrences(text: str, found: Sequence[tuple[Component, Own]], own: 
 def _changed(text: str, component: Component, values: Own, own: Own | None) -> Changed:
     original, start = values.get("recurrence-id"), (own or values).get("dtstart")
     assert isinstance(original, date)
-    original = _like(original, start)
+    original = like(original, start) if isinstance(start, date) else original
     values["recurrence-id"] = original
     line = next(component.named("RECURRENCE-ID"))
     later = str(parts(text, line)[1].get("RANGE", "")).upper() == "THISANDFUTURE"
@@ -69,22 +69,13 @@ def _changed(text: str, component: Component, values: Own, own: Own | None) -> C
     return Changed(component, values, original, later, cancelled, idle)
 
 
-def _like(original: Moment, start: PimValue) -> Moment:
-    """The original start as the series would write it. Programs write RECURRENCE-ID in UTC, in another zone, as a plain
-    date, or without a zone; all of these name the same occurrence."""
-    if not isinstance(start, datetime):
-        return original.date() if isinstance(original, datetime) and is_date(start) else original
-    if not isinstance(original, datetime):
-        return on_day(start, original)
-    if original.tzinfo and start.tzinfo:
-        return original.astimezone(start.tzinfo)
-    return original.replace(tzinfo=start.tzinfo)
-
-
 def _changes_nothing(values: Own, own: Own, original: Moment) -> bool:
     start, own_start = values.get("dtstart"), own.get("dtstart")
     if not isinstance(start, date) or not isinstance(own_start, date) or instant(start) != instant(original):
         return False
+    out = own.get("exdate")
+    if isinstance(out, tuple) and day_of(original, own_start) in named_days(out, own_start):  # type: ignore[arg-type]
+        return False  # left out of the series and here all the same: it stands apart
     lengths = ((_length(v, v.get("dtstart"), name) for v in (values, own)) for name in ("dtend", "due"))
     if any(one != other for one, other in lengths):
         return False
@@ -155,7 +146,7 @@ def extra_occurrence(own: Own, key: str) -> Own | None:
     start, rdates = own.get("dtstart"), own.get("rdate")
     if not isinstance(start, date) or not isinstance(rdates, tuple):
         return None
-    found = [m for m in rdates if isinstance(m, date) and key_of(m, start) == key]
+    found = [m for raw in rdates if isinstance(raw, date) and key_of(m := like(raw, start), start) == key]
     return occurrence_at(own, found[0]) if found else None
 
 

@@ -7,7 +7,7 @@ by its key. `occurrences` says what the keys are.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import date
 
@@ -20,6 +20,7 @@ from syncengine.core.ical.occurrences import (
     later_part,
     master_values,
 )
+from syncengine.core.ical.uid import normal
 from syncengine.core.ical.values import STRUCTURE, complete_end, values_of, zones_of
 from syncengine.errors import ItemError
 from syncengine.model.item import Item, PimValue
@@ -50,11 +51,18 @@ def read(text: str, wanted: Collection[str] = (), part: str = "") -> Item | NotS
         return NotShareable(f"only calendar entries and to-dos are shared, not {found}")
     own, changed = _values(text, calendar, components, wanted)
     uid = str((own or changed[0].values).get("uid") or "").strip()
-    values = _part(part, own, changed) if part else _whole(own, changed)
-    if values is None:
-        return NotShareable("the occurrence is not there any more")
-    values.pop("uid", None)
-    return Item(KINDS[components[0].name], uid, values, tuple(keys(changed, own)), lone=own is None)
+    there = keys(changed, own, idle=True) if part else {}
+    values = _part_values(part, there, own, changed) if part else _whole(own, changed)
+    return _GONE if values is None else _item(components[0], uid, values, tuple(keys(changed, own)), own)
+
+
+_GONE = NotShareable("the occurrence is not there any more")
+
+
+def _item(
+    component: Component, uid: str, values: dict[str, PimValue], parts: tuple[str, ...], own: dict[str, PimValue] | None
+) -> Item:
+    return Item(KINDS[component.name], uid, {n: v for n, v in values.items() if n != "uid"}, parts, lone=own is None)
 
 
 def parts_of(text: str) -> dict[str, Changed]:
@@ -62,6 +70,26 @@ def parts_of(text: str) -> dict[str, Changed]:
     calendar = parse(text)
     own, changed = _values(text, calendar, items_in(calendar), ())
     return keys(changed, own, idle=True)
+
+
+def all_changed(text: str, wanted: Collection[str] = ()) -> list[Changed]:
+    """Every component with RECURRENCE-ID; whether it is idle is judged by the `wanted` properties, too."""
+    calendar = parse(text)
+    return _values(text, calendar, items_in(calendar), wanted)[1]
+
+
+def read_parts(text: str, wanted: Collection[str], keys_wanted: Iterable[str]) -> dict[str, Item | NotShareable]:
+    """Several parts of a resource, the text read once. Raises ItemError."""
+    calendar = parse(text)
+    components = items_in(calendar)
+    own, changed = _values(text, calendar, components, wanted)
+    uid = str((own or changed[0].values).get("uid") or "").strip()
+    there = keys(changed, own, idle=True)
+    found: dict[str, Item | NotShareable] = {}
+    for key in keys_wanted:
+        values = _part_values(key, there, own, changed)
+        found[key] = _GONE if values is None else _item(components[0], uid, values, (), own)
+    return found
 
 
 def find_time(text: str, component: Component, name: str) -> Moment:
@@ -97,16 +125,20 @@ def _whole(own: dict[str, PimValue] | None, others: list[Changed]) -> dict[str, 
     return master_values(own, others) if own is not None else dict(others[0].values)
 
 
-def _part(part: str, own: dict[str, PimValue] | None, others: list[Changed]) -> dict[str, PimValue] | None:
-    for key, changed in keys(others, own, idle=True).items():
-        if key == part:
-            return later_part(changed, own, others) if changed.later and own else dict(changed.values)
-    return extra_occurrence(own, part) if own is not None else None
+def _part_values(
+    part: str, there: dict[str, Changed], own: dict[str, PimValue] | None, others: list[Changed]
+) -> dict[str, PimValue] | None:
+    """The values of a part. What a private series does not say of an occurrence is private there, too (PRV-1)."""
+    changed = there.get(part)
+    if changed is None:
+        return extra_occurrence(own, part) if own is not None else None
+    values = later_part(changed, own, others) if changed.later and own else dict(changed.values)
+    return {"class": own["class"], **values} if own and "class" in own else values
 
 
 def master_of(text: str, components: list[Component]) -> Component | None:
     """The component without RECURRENCE-ID; None where there are only changed occurrences. Raises ItemError."""
-    uids = {unfold(text, line).partition(":")[2].strip() for c in components for line in c.named("UID")}
+    uids = {normal(unfold(text, line).partition(":")[2]) for c in components for line in c.named("UID")}
     if len(uids) > 1:
         shown = ", ".join(sorted(uids)[:3])
         raise ItemError(

@@ -2,13 +2,13 @@
 
 `write` replaces the named properties of the item inside its own text and leaves every other byte, the order of
 lines and the line ends as they are. A property that is replaced keeps its parameters, and a time keeps its form:
-the item's own TZID, UTC, floating, or date. `cut` and `splice` take one changed occurrence out of a resource and put
-it back.
+the item's own TZID, UTC, floating, or date. `cut` takes one changed occurrence out of a resource.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -17,10 +17,19 @@ from icalendar.parser import Contentline, Parameters
 from icalendar.prop import vDuration
 
 from syncengine.core.ical.lines import Component, Line, parse
-from syncengine.core.ical.occurrences import key_of, occurrence_at
-from syncengine.core.ical.read import KINDS, NotShareable, find_time, items_in, master_of, parts_of, read
+from syncengine.core.ical.occurrences import Changed, key_of, occurrence_at
+from syncengine.core.ical.read import (
+    KINDS,
+    NotShareable,
+    all_changed,
+    find_time,
+    items_in,
+    master_of,
+    parts_of,
+    read,
+)
 from syncengine.core.ical.values import parts
-from syncengine.core.recurrence.wall import day_of, on_day, same_occurrence
+from syncengine.core.recurrence.wall import day_of, like, on_day, same_occurrence
 from syncengine.errors import ItemError
 from syncengine.model.item import Item, PimValue, PimValues
 from syncengine.model.pim import Kind
@@ -29,6 +38,7 @@ from syncengine.times import Moment, is_date, to_utc
 _TIMES = frozenset({"dtstart", "dtend", "due", "exdate", "rdate", "recurrence-id"})
 _LIKE_THE_START = frozenset({"exdate", "rdate"})
 _OF_THE_SERIES = frozenset({"rrule", "rdate", "exdate", "exrule", "recurrence-id"})
+_SPAN = ("dtstart", "dtend", "due")
 _UTC_ONLY = frozenset({"completed"})
 _RAW = frozenset({"rrule", "priority", "percent-complete", "duration"})
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
@@ -70,7 +80,7 @@ def write(text: str, changes: PimValues, zone: ZoneInfo, part: str = "") -> str:
     for name, value in _settled(item, changes, zone):
         edits += _edit(text, component, name, value, _form(text, component, item, name, zone), newline)
     if not part:
-        edits += _followers(text, item, changes.get("dtstart"), zone, newline)
+        edits += _followers(text, item, changes, zone, newline)
     for start, end, replacement in sorted(edits, reverse=True):
         text = text[:start] + replacement + text[end:]
     return text
@@ -91,38 +101,33 @@ def _parts(text: str) -> dict[str, Component]:
 
 def cut(text: str, part: str) -> str:
     """The text of a resource without its other changed occurrences: the snapshot of one part."""
-    kept = find(text, part)
-    others = [c for c in items_in(parse(text)) if any(c.named("RECURRENCE-ID")) and (not kept or c.start != kept.start)]
-    for component in sorted(others, key=lambda c: c.start, reverse=True):
-        start, end, _ = _removal(text, Line(component.name, component.start, component.end))
-        text = text[:start] + text[end:]
-    return text
+    return cut_all(text, [part])[part]
 
 
-def splice(text: str, part: str, snapshot: str) -> str:
-    """The text of a whole resource with a part as it stands in that part's own snapshot, and with what the snapshot
-    leaves out of the series besides."""
-    text = _left_out(text, snapshot)
-    new, old = find(snapshot, part), find(text, part)
-    if new is None:
-        return text
-    content = snapshot[new.start : new.end]
-    newline = "\r\n" if "\r\n" in text else "\n"
-    if old is not None:
-        return text[: old.start] + content + text[old.end :]
-    last = items_in(parse(text))[-1]
-    return text[: last.end] + newline + content + text[last.end :]
+def cut_all(text: str, keys: Iterable[str]) -> dict[str, str]:
+    """The snapshots of several parts, the text read once."""
+    there = parts_of(text)
+    spans = [_removal(text, Line(c.component.name, c.component.start, c.component.end))[:2] for c in all_changed(text)]
+    kept_by = {key: changed.component.start for key, changed in there.items()}
+    return {key: _without(text, [s for s in spans if s[0] != kept_by.get(key)]) for key in keys}
 
 
-def _left_out(text: str, snapshot: str) -> str:
-    series, part = read(text), read(snapshot)
-    if not isinstance(series, Item) or not isinstance(part, Item) or series.lone or part.lone:
-        return text
-    there, wanted = (i.values.get("exdate") or () for i in (series, part))
-    assert isinstance(there, tuple)
-    assert isinstance(wanted, tuple)
-    missing = tuple(m for m in wanted if m not in there)
-    return write(text, {"exdate": (*there, *missing)}, ZoneInfo("UTC")) if missing else text
+def _without(text: str, spans: list[tuple[int, int]]) -> str:
+    pieces, at = [], 0
+    for start, end in sorted(spans):
+        pieces.append(text[at:start])
+        at = end
+    return "".join([*pieces, text[at:]])
+
+
+def moved_key(key: str, before: str, after: str) -> str:
+    """The key a part has once its series was moved to other days."""
+    series = (i if isinstance(i, Item) and not i.lone else None for i in (read(before), read(after)))
+    old, new = (i.values.get("dtstart") if i else None for i in series)
+    if not isinstance(old, date) or not isinstance(new, date) or len(key) > 8:
+        return key
+    moved = f"{date.fromisoformat(key) + (day_of(new, new) - day_of(old, old)):%Y%m%d}"
+    return moved if moved in parts_of(after) else key
 
 
 def with_occurrence(text: str, original: Moment, zone: ZoneInfo) -> tuple[str, str]:
@@ -153,27 +158,62 @@ def with_occurrence(text: str, original: Moment, zone: ZoneInfo) -> tuple[str, s
     return text[: master.end] + newline + newline.join(lines) + text[master.end :], key
 
 
-def _followers(text: str, item: Item, moved: PimValue, clock: ZoneInfo, newline: str) -> list[tuple[int, int, str]]:
-    """RECURRENCE-ID of each changed occurrence of a series that moves, at the series' new time (RFC 5545 3.8.4.4)."""
-    start = item.values.get("dtstart")
-    components = [c for c in items_in(parse(text)) if any(c.named("RECURRENCE-ID"))]
-    if not isinstance(start, date) or not isinstance(moved, date) or not components:
-        return []
-    zone = start.tzinfo if isinstance(start, datetime) else None
-    new = moved.astimezone(zone) if isinstance(moved, datetime) and moved.tzinfo and zone else moved
-    shift = day_of(new, new) - day_of(start, start)
+def _followers(text: str, item: Item, changes: PimValues, clock: ZoneInfo, newline: str) -> list[tuple[int, int, str]]:
+    """What a change of a series means to the components of its occurrences: when it moves, their RECURRENCE-IDs follow
+    (RFC 5545 3.8.4.4); one that changes nothing but, say, an alarm goes on changing nothing."""
     edits = []
-    for component in components:
-        line = next(component.named("RECURRENCE-ID"))
-        own = find_time(text, component, "recurrence-id")
-        day = same_occurrence(own, start)
-        if day is None:
-            continue
-        tzid = parts(text, line)[1].get("TZID")
-        written_in = own.tzinfo if isinstance(own, datetime) else None
-        zone_written = written_in if tzid and isinstance(written_in, ZoneInfo) else None
-        form = _Form(str(tzid or ""), zone_written, written_in is None, clock)
-        edits += _edit(text, component, "recurrence-id", on_day(new, day + shift), form, newline)
+    for changed in all_changed(text, changes.keys() | _SHOWN) if not item.lone else ():
+        original = _moved_original(changed.original, item, changes.get("dtstart"))
+        if original is not None:
+            edits += _edit_original(text, changed.component, original, clock, newline)
+        if changed.idle:
+            edits += _idle_follows(text, changed, original, item, changes, clock, newline)
+    return edits
+
+
+_SHOWN = frozenset(
+    {"summary", "description", "location", "priority", "percent-complete", "completed", "categories", "url"}
+)
+"""Whether a component changes anything is asked of these, too, whatever is being written."""
+
+
+def _moved_original(original: Moment, item: Item, moved: PimValue) -> Moment | None:
+    start, rdates = item.values.get("dtstart"), item.values.get("rdate")
+    if not isinstance(start, date) or not isinstance(moved, date):
+        return None
+    day = same_occurrence(original, start)
+    extra = isinstance(rdates, tuple) and original in rdates  # an extra date does not move with the series
+    if day is None or extra:
+        return None
+    new = like(moved, start) if is_date(start) == is_date(moved) else moved
+    return on_day(new, day + (day_of(new, new) - day_of(start, start)))
+
+
+def _edit_original(
+    text: str, component: Component, original: Moment, clock: ZoneInfo, newline: str
+) -> list[tuple[int, int, str]]:
+    tzid = parts(text, next(component.named("RECURRENCE-ID")))[1].get("TZID")
+    written = find_time(text, component, "recurrence-id")
+    zone = written.tzinfo if isinstance(written, datetime) else None
+    zone_written = zone if tzid and isinstance(zone, ZoneInfo) else None
+    form = _Form(str(tzid or ""), zone_written, zone is None, clock)
+    return _edit(text, component, "recurrence-id", original, form, newline)
+
+
+def _idle_follows(
+    text: str, changed: Changed, original: Moment | None, item: Item, changes: PimValues, clock: ZoneInfo, newline: str
+) -> list[tuple[int, int, str]]:
+    """The same change in a component that is to go on changing nothing; its times are as far from its original start
+    as the series' are from the series' start."""
+    own: dict[str, PimValue] = {n: v for n, v in changes.items() if n not in _OF_THE_SERIES}
+    if timed := own.keys() & {*_SPAN, "duration"}:
+        settled = {n: v for n, v in _settled(item, changes, clock) if n in _SPAN}
+        there = occurrence_at({**item.values, **settled}, original or changed.original)
+        own = {n: v for n, v in own.items() if n not in timed} | {n: there[n] for n in _SPAN if n in there}
+    alone, component = replace(item, values=changed.values), changed.component
+    edits = []
+    for name, value in _settled(alone, own, clock):
+        edits += _edit(text, component, name, value, _form(text, component, alone, name, clock), newline)
     return edits
 
 

@@ -55,7 +55,10 @@ def _named(item: Item) -> tuple[str | None, date | None]:
     original = item.values.get("recurrence-id")
     if isinstance(original, date):
         return uid.key, original
-    return uid.key, None if item.values.get("rrule") else uid.instance
+    if uid.instance is None or item.values.get("rrule"):
+        return uid.key, None
+    start = item.values.get("dtstart")  # the id names the day alone; one that was not moved to another says the hour
+    return uid.key, start if isinstance(start, datetime) and start.date() == uid.instance else uid.instance
 
 
 def defaults(type_map: TypeMap) -> dict[str, Value]:
@@ -125,6 +128,8 @@ def told_before(item: Item, there: Values, type_map: TypeMap, context: Context) 
     """Whether an activity's series is the item's endless one, told up to an earlier day (REC-4)."""
     told, expires = series.translation_of(item.values, context), there.get("repeating_expires")
     if not isinstance(told, Translation) or told.horizon is None or not isinstance(expires, date):
+        return False
+    if expires >= told.horizon:
         return False
     then = _up_rows(item.values, type_map, replace(context, horizon=expires))
     return all(same(name, then.get(name), there.get(name)) for name in recurring(type_map) if name in then)

@@ -106,8 +106,11 @@ def all_day_up(values: PimValues, row: FieldMap, context: Context) -> Value:
 
 
 def zone_up(values: PimValues, row: FieldMap, context: Context) -> Value:
-    """The zone's IANA name; empty for floating and all-day times, and for a zone that has none."""
+    """The zone's IANA name; empty for all-day times and for a zone that has none. Floating times have none either, but
+    a series has to keep its hour, and its zone is the user's."""
     leading = _leading(values)
+    if isinstance(leading, datetime) and leading.tzinfo is None and values.get("rrule"):
+        return context.zone.key
     if not isinstance(leading, datetime) or leading.tzinfo is None:
         return None
     zone = find_zone(str(getattr(leading.tzinfo, "key", None) or leading.tzinfo))

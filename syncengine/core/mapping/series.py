@@ -16,14 +16,14 @@ from syncengine.core.mapping.context import Context
 from syncengine.core.mapping.moments import shown
 from syncengine.core.mapping.silence import SILENT, Silent
 from syncengine.core.recurrence.back import back
-from syncengine.core.recurrence.pattern import named, to_rrule
+from syncengine.core.recurrence.pattern import named, period_of, to_rrule
 from syncengine.core.recurrence.translate import translate
-from syncengine.core.recurrence.wall import day_of, instant, on_day
+from syncengine.core.recurrence.wall import day_of, instant, named_days, on_day
 from syncengine.model.item import PimValue, PimValues
 from syncengine.model.mapping import FieldMap, Pattern
 from syncengine.model.recurrence import Limits, NotTranslated, Recurrence, Series, Translation
 from syncengine.model.values import Value, Values
-from syncengine.times import Moment
+from syncengine.times import Moment, iso
 
 
 class CannotShow(ValueError):
@@ -205,10 +205,30 @@ def moved_down(item: PimValues, old: Values, new: Values, context: Context) -> d
     was, wanted = series_in(old, zone, context), series_in(new, zone, context)
     if has.first is not None:
         return _part_moved(item, has, was, wanted)
+    if has.before is not None:
+        return _front_moved(has, was, wanted, context)
     found = back(has, was, wanted, context.patterns)
     if found is None:
         return {}
     return _changed_values(has, found)
+
+
+def exceptions_kept(item: PimValues, shown: Values, context: Context) -> tuple[Moment, ...]:
+    """The exceptions an activity must have where an item with these values shows it: its own, and one for each changed
+    occurrence, which is an activity of its own. UTC instants or dates, sorted."""
+    start = item.get("dtstart")
+    there = _times(shown.get("exceptions"))
+    if not isinstance(start, date) or not item.get("changed"):
+        return there
+    settled = _settled(start, context)
+    series = series_in(shown, settled.tzinfo if isinstance(settled, datetime) else None, context)
+    pattern = named(series.type, context.patterns) if series else None
+    if series is None or pattern is None:
+        return there
+    own, first = period_of(pattern), day_of(series.start, series.start)
+    days = named_days(_times(item.get("changed")), series.start) - named_days(series.exceptions, series.start)
+    missing = {d for d in days if own.meets(first, d) and (series.expires is None or d <= series.expires)}
+    return tuple(sorted((*there, *(instant(on_day(series.start, d)) for d in missing)), key=iso))
 
 
 def _changed_values(has: Recurrence, found: Recurrence) -> dict[str, PimValue]:
@@ -219,6 +239,26 @@ def _changed_values(has: Recurrence, found: Recurrence) -> dict[str, PimValue]:
         if [instant(m) for m in before] != [instant(m) for m in after]:
             said[name] = after or None
     return said
+
+
+def _front_moved(has: Recurrence, was: Series | None, wanted: Series | None, context: Context) -> dict[str, PimValue]:
+    """Of the part before a later one (RANGE=THISANDFUTURE), which shares its rule, only occurrences can be left out
+    and let in again. Raises CannotShow for the rest."""
+    pattern = named(was.type, context.patterns) if was else None
+    own = named(wanted.type, context.patterns) if wanted else None
+    if was is None or wanted is None or pattern is None or was.expires is None or was.start != wanted.start:
+        raise CannotShow("in a calendar, a series whose later part is different cannot move or repeat otherwise")
+    if own is None:
+        return {}
+    first, last = day_of(was.start, was.start), min(was.expires, wanted.expires or was.expires)
+    took_place = set(period_of(pattern).days(first, was.expires)) - named_days(was.exceptions, was.start)
+    takes_place = set(period_of(own).days(first, last)) - named_days(wanted.exceptions, was.start)
+    excluded = named_days(has.exdates, was.start)
+    if wanted.expires is None or wanted.expires > was.expires or not takes_place - took_place <= excluded:
+        raise CannotShow("in a calendar, a series whose later part is different has no further occurrences")
+    kept = tuple(m for m in has.exdates if not named_days((m,), was.start) & takes_place)
+    out = took_place - takes_place - named_days(has.changed, was.start)
+    return _changed_values(has, replace(has, exdates=(*kept, *(on_day(was.start, day) for day in sorted(out)))))
 
 
 def _part_moved(item: PimValues, has: Recurrence, was: Series | None, wanted: Series | None) -> dict[str, PimValue]:

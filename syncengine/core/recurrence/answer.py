@@ -24,13 +24,17 @@ KNOWN = ("dtstart", "tzid", "all_day", "rrule", "rdate", "exdate", "changed")
 def answer(line: str, patterns: tuple[Pattern, ...], limits: Limits) -> dict[str, Any]:
     """The answer to one line; `error` in place of everything where the line cannot be understood. Never raises."""
     try:
-        return _told(_asked(json.loads(line)), patterns, limits)
+        return _told(_asked(json.loads(line.removeprefix("\ufeff"))), patterns, limits)
     except json.JSONDecodeError as e:
         return {
             "error": f"This is no JSON: {e.msg} at character {e.pos + 1}." if line.strip() else "The line is empty."
         }
-    except (ValueError, TypeError, OverflowError, RecursionError) as e:
-        return {"error": str(e) or "The line cannot be understood."}
+    except RecursionError:
+        return {"error": "The line is nested too deeply."}
+    except OverflowError:
+        return {"error": "A time lies outside the years 1 to 9999."}
+    except ValueError as e:
+        return {"error": str(e)}
 
 
 def _told(asked: Recurrence, patterns: tuple[Pattern, ...], limits: Limits) -> dict[str, Any]:

@@ -12,14 +12,14 @@ Everything happens on the wall clock of the start's zone, so an hour stays the h
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from itertools import islice
 
 from syncengine.core.recurrence.expand import TooCostly, wall_clock
 from syncengine.core.recurrence.pattern import Period, by_length, period, period_of
 from syncengine.core.recurrence.rule import Rule, describe, parse_rule
-from syncengine.core.recurrence.wall import day_of, instant, named_days, on_day, same_occurrence
+from syncengine.core.recurrence.wall import day_of, instant, like, named_days, on_day, same_occurrence
 from syncengine.model.mapping import Pattern
 from syncengine.model.recurrence import Limits, NotTranslated, Recurrence, Series, Translation
 from syncengine.times import Moment
@@ -27,6 +27,8 @@ from syncengine.times import Moment
 MOST_EXCEPTIONS = 5000
 """A rule that would need more is translated as if it had no end: thirteen years of one a day, and more than any
 server takes at once."""
+MOST_SINGLES = 500
+"""Extra dates of one series; each may become an activity of its own."""
 STEP = timedelta(days=30)
 """By how much the horizon of an endless rule moves at least: each move is a write for each such series."""
 PROOF_YEARS = 40
@@ -71,7 +73,7 @@ def translate(recurrence: Recurrence, patterns: tuple[Pattern, ...], limits: Lim
 def _find(recurrence: Recurrence, patterns: tuple[Pattern, ...], limits: Limits) -> _Found | NotTranslated:
     if not recurrence.rrule:
         return _listed(recurrence, patterns)
-    rule = parse_rule(recurrence.rrule)
+    rule = _in_days(parse_rule(recurrence.rrule))
     part = recurrence.first is not None or recurrence.before is not None
     equal = None if part else _equal(rule, recurrence.start, patterns)
     if rule.count is None and rule.until is None and recurrence.before is None:
@@ -80,6 +82,21 @@ def _find(recurrence: Recurrence, patterns: tuple[Pattern, ...], limits: Limits)
         return _finite(rule, recurrence, patterns)
     except (TooCostly, _TooMany):  # told whole where it equals a pattern, else as if it had no end
         return _equals(equal, rule, recurrence.start) if equal else _capped(rule, recurrence, patterns, limits)
+
+
+_UNITS_A_DAY = {"HOURLY": 24, "MINUTELY": 24 * 60, "SECONDLY": 24 * 60 * 60}
+
+
+def _in_days(rule: Rule) -> Rule:
+    """A rule that counts hours, minutes or seconds and means days, said in days."""
+    units = _UNITS_A_DAY.get(rule.freq)
+    said = rule.by_hour or rule.by_minute or rule.by_second
+    if units is None or rule.by_set_pos:
+        return rule
+    if rule.interval % units == 0 and not said:
+        return replace(rule, freq="DAILY", interval=rule.interval // units)
+    at_one_hour = rule.freq == "HOURLY" and rule.interval == 1 and len(set(rule.by_hour)) == 1
+    return replace(rule, freq="DAILY") if at_one_hour else rule
 
 
 class _TooMany(Exception):
@@ -242,10 +259,11 @@ def _listed(recurrence: Recurrence, patterns: tuple[Pattern, ...]) -> _Found:
     start = recurrence.start
     first = day_of(start, start)
     days = tuple(sorted({first, *named_days(recurrence.rdates, start)}))
+    words = f"{len(recurrence.rdates) + 1} listed dates" if recurrence.rdates else "no rule"
     pattern = _longest(days, patterns) if len(days) >= FEWEST_DATES and days[0] == first else None
     if pattern and tuple(period_of(pattern).days(first, days[-1])) == days:
-        return _Found(start, days, pattern, days[-1], f"{len(days)} listed dates")
-    return _Found(start, (first,), patterns[0] if patterns else None, first, "listed dates")
+        return _Found(start, days, pattern, days[-1], words)
+    return _Found(start, (first,), patterns[0] if patterns else None, first, words)
 
 
 def _longest(days: tuple[date, ...], patterns: tuple[Pattern, ...]) -> Pattern | None:
@@ -264,7 +282,9 @@ def _told(found: _Found, recurrence: Recurrence) -> Translation | NotTranslated:
     out = named_days(_placed(recurrence.exdates, recurrence), start)
     changed = named_days(_placed(recurrence.changed, recurrence), start)
     extra = _extra(recurrence)
-    if found.whole and len(found.days) == 1:
+    if len(extra) > MOST_SINGLES:
+        return NotTranslated(f"{len(extra)} extra dates are more than {MOST_SINGLES}: {found.words}")
+    if found.whole and len(found.days) == 1 and (found.days[0] not in changed or extra):
         return _single(found, found.days[0] in out | changed, extra)
     own, first = period_of(found.pattern), found.days[0]
     met = {day for m in extra if (day := _met(m, own, found)) is not None}
@@ -275,18 +295,17 @@ def _told(found: _Found, recurrence: Recurrence) -> Translation | NotTranslated:
     if not left:
         return NotTranslated(f"no occurrence is left, all are excluded: {found.words}")
     return Translation(
-        series, _in_order(singles, start), _losses(found), _because(found, series), found.horizon, found.more_from
+        series, _in_order(singles), _losses(found), _because(found, series), found.horizon, found.more_from
     )
 
 
 def _single(found: _Found, taken_out: bool, extra: list[Moment]) -> Translation | NotTranslated:
     own = [] if taken_out else [found.start]
-    singles = _in_order([*own, *extra], found.start)
+    singles = _in_order([*own, *extra])
     if not singles:
         return NotTranslated(f"no occurrence is left, the only one is excluded: {found.words}")
-    return Translation(
-        None, singles, _losses(found), f"only one occurrence: {found.words}", found.horizon, found.more_from
-    )
+    because = f"only one occurrence: {found.words}" if len(singles) == 1 else f"single activities: {found.words}"
+    return Translation(None, singles, _losses(found), because, found.horizon, found.more_from)
 
 
 def _absent(found: _Found, own: Period, taken_out: set[date]) -> set[date]:
@@ -307,12 +326,12 @@ def _met(moment: Moment, own: Period, found: _Found) -> date | None:
 
 
 def _extra(recurrence: Recurrence) -> list[Moment]:
-    """The extra dates that are neither excluded again nor have a record of their own."""
+    """The extra dates that are neither excluded again nor have a record of their own, in the form of the start."""
     start = recurrence.start
     taken = (*_placed(recurrence.exdates, recurrence), *_placed(recurrence.changed, recurrence))
-    instants = {instant(m) for m in taken if isinstance(m, datetime)}
+    instants = {instant(like(m, start)) for m in taken if isinstance(m, datetime)}
     days = {m for m in taken if not isinstance(m, datetime)}
-    placed = _placed(recurrence.rdates, recurrence)
+    placed = [like(m, start) for m in _placed(recurrence.rdates, recurrence)]
     return [m for m in placed if instant(m) not in instants and day_of(m, start) not in days]
 
 
@@ -325,11 +344,8 @@ def _placed(moments: tuple[Moment, ...], recurrence: Recurrence) -> tuple[Moment
     return tuple(_zoned(w + shift, recurrence.start) for w in walls if not _is_past(w, recurrence))
 
 
-def _in_order(moments: list[Moment], start: Moment) -> tuple[Moment, ...]:
-    """Of the start's kind and in its zone, each once, sorted."""
-    zone = start.tzinfo if isinstance(start, datetime) else None
-    here = [m.astimezone(zone) if isinstance(m, datetime) and m.tzinfo and zone else m for m in moments]
-    once = {str(instant(m)): m for m in here}
+def _in_order(moments: list[Moment]) -> tuple[Moment, ...]:
+    once = {str(instant(m)): m for m in moments}
     return tuple(once[name] for name in sorted(once))
 
 

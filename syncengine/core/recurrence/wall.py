@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, tzinfo
 
 from syncengine.times import Moment
 
@@ -13,7 +13,15 @@ def day_of(moment: Moment, start: Moment) -> date:
     if not isinstance(moment, datetime):
         return moment
     zone = start.tzinfo if isinstance(start, datetime) else None
-    return moment.astimezone(zone).date() if moment.tzinfo and zone else moment.date()
+    return _in_zone(moment, zone).date() if moment.tzinfo and zone else moment.date()
+
+
+def _in_zone(moment: datetime, zone: tzinfo) -> datetime:
+    """At the very ends of the calendar, where no other zone has a day, the digits as they are."""
+    try:
+        return moment.astimezone(zone)
+    except OverflowError:
+        return moment.replace(tzinfo=zone)
 
 
 def on_day(start: Moment, day: date) -> Moment:
@@ -24,22 +32,28 @@ def on_day(start: Moment, day: date) -> Moment:
 def instant(moment: Moment) -> Moment:
     """What can be compared: an instant in UTC, a floating time or a date as it is. A time inside a gap counts with the
     offset before the gap, an ambiguous one is the first (RFC 5545 3.3.5)."""
-    return moment.astimezone(UTC) if isinstance(moment, datetime) and moment.tzinfo else moment
+    return _in_zone(moment, UTC) if isinstance(moment, datetime) and moment.tzinfo else moment
+
+
+def like(moment: Moment, start: Moment) -> Moment:
+    """A moment of a series as the series itself would write it. Programs write EXDATE, RDATE and RECURRENCE-ID in UTC,
+    in another zone, as a plain date or without a zone, although RFC 5545 asks for the form of DTSTART."""
+    if not isinstance(start, datetime):
+        return moment.date() if isinstance(moment, datetime) else moment
+    if not isinstance(moment, datetime):
+        return on_day(start, moment)
+    if moment.tzinfo and start.tzinfo:
+        return _in_zone(moment, start.tzinfo)
+    return moment.replace(tzinfo=start.tzinfo)
 
 
 def same_occurrence(moment: Moment, start: Moment) -> date | None:
-    """The day of the occurrence a moment names, None where it names none at the series' time of day.
-
-    A plain date names the occurrence of its day, also in a timed series; midnight names the day in an all-day one.
-    Programs write EXDATE and RECURRENCE-ID so, although RFC 5545 asks for the type of DTSTART."""
+    """The day of the occurrence a moment names, None where it names none at the series' time of day. A plain date
+    names the occurrence of its day, and any time names its day in an all-day series."""
     day = day_of(moment, start)
-    if not isinstance(moment, datetime):
+    if not isinstance(moment, datetime) or not isinstance(start, datetime):
         return day
-    if not isinstance(start, datetime):
-        return day if moment.time() == time() else None
-    if (moment.tzinfo is None) != (start.tzinfo is None):
-        return day if moment.time() == start.time() else None
-    return day if instant(on_day(start, day)) == instant(moment) else None
+    return day if instant(on_day(start, day)) == instant(like(moment, start)) else None
 
 
 def named_days(moments: Collection[Moment], start: Moment) -> set[date]:

@@ -104,7 +104,9 @@ def link(proxy: Proxy, activity: Activity, item: Item | None, type_map: TypeMap,
             agreed[name], stored[name] = values[name], values[name]
         elif (activity.provisional and name not in PEOPLE) or _finds_owner(name, activity, me):
             agreed[name], stored[name] = activity.values.get(name), activity.values.get(name)
-    return replace(linked, values=values, agreed=agreed, stored=stored)  # type: ignore[arg-type]
+    earlier = item is not None and told_before(item, activity.values, type_map, me)  # then more is due
+    more_from = me.this_day if earlier else proxy.more_from
+    return replace(linked, values=values, agreed=agreed, stored=stored, more_from=more_from)  # type: ignore[arg-type]
 
 
 def _yields(proxy: Proxy, activity: Activity, me: Context) -> bool:

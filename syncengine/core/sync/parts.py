@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 
-from syncengine.core.ical.href import part_href
+from syncengine.core.ical.href import part_href, split_href
 from syncengine.core.ical.occurrences import key_of
-from syncengine.core.ical.read import read
-from syncengine.core.ical.write import cut
+from syncengine.core.ical.read import NotShareable, read, read_parts
+from syncengine.core.ical.write import cut, cut_all, moved_key
 from syncengine.core.mapping.context import Context
 from syncengine.core.mapping.series import translation_of
-from syncengine.core.sync.absorb import hold
+from syncengine.core.sync.absorb import absorb, hold
 from syncengine.model.item import Item
 from syncengine.model.mapping import TypeMap
 from syncengine.model.pim import Resource
+from syncengine.model.proxy import Proxy
 from syncengine.model.recurrence import Translation
 
 
@@ -24,13 +26,29 @@ def parts(
     be translated, so that nothing can be said of them. Raises ItemError."""
     if not item.lone and hold(item, type_map, me):
         return None
-    found = []
-    for key in [*item.parts, *_extra(item, me)]:
-        text = cut(resource.text, key)
-        part = read(text, wanted, key)
-        if isinstance(part, Item):
-            found.append((Resource(part_href(resource.href, key), resource.etag, text), part))
-    return found
+    keys = [*item.parts, *_extra(item, me)]
+    found, texts = read_parts(resource.text, wanted, keys) if keys else {}, cut_all(resource.text, keys) if keys else {}
+    named = ((Resource(part_href(resource.href, key), resource.etag, texts[key]), found[key]) for key in keys)
+    return [(part, one) for part, one in named if isinstance(one, Item)]
+
+
+def restated(proxy: Proxy, resource: Resource, before: str, type_map: TypeMap, me: Context, *, ours: bool) -> Proxy:
+    """A part of a resource that was written, as it stands there now; `before` is the resource's text before.
+
+    ours: this part was what was written, so what it shows is agreed. Otherwise something of it may have changed with
+    its series: an extra date shows what the series shows. Raises ItemError."""
+    assert proxy.item is not None
+    key = moved_key(split_href(proxy.item.href)[1], before, resource.text)
+    text = cut(resource.text, key)
+    item = read(text, {row.pim for row in type_map.fields}, key)
+    if isinstance(item, NotShareable):
+        return proxy
+    part = Resource(part_href(resource.href, key), resource.etag, text)
+    seen = absorb(proxy, proxy.item.pim, part, item, type_map, me)
+    if not ours:
+        return seen
+    renamed = {"integration_id": seen.item.uid} if seen.item and seen.item.uid != proxy.item.uid else {}
+    return replace(proxy, item=seen.item, values={**proxy.values, **renamed}, more_from=seen.more_from)
 
 
 def _extra(item: Item, me: Context) -> list[str]:

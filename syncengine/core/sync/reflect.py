@@ -5,7 +5,7 @@ The item is written first and the proxy records the agreement after; a proxy wit
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
@@ -13,14 +13,15 @@ from syncengine.core.ical.href import split_href
 from syncengine.core.ical.write import new, write
 from syncengine.core.mapping.apply import matches, moved_down
 from syncengine.core.mapping.context import Context
-from syncengine.core.mapping.series import CannotShow
+from syncengine.core.mapping.series import CannotShow, exceptions_kept
 from syncengine.core.sync.absorb import snapshot
 from syncengine.core.sync.merge import merge
 from syncengine.core.sync.reconcile import pulled
 from syncengine.core.sync.roles import gets_item, part_in, shows_server_changes
 from syncengine.model.activity import derived_uid
+from syncengine.model.item import Item, PimValues
 from syncengine.model.mapping import FieldMap, Mapping, TypeMap
-from syncengine.model.proxy import Held, ItemState, Proxy, Share, There
+from syncengine.model.proxy import Held, ItemState, Proxy, Share, There, same
 
 
 class Verb(StrEnum):
@@ -40,6 +41,7 @@ class ItemWrite:
     etag: str
     because: str
     after: Proxy
+    changes: PimValues = field(default_factory=dict)  # what of the item changes, where it is one part of a resource
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,15 +87,30 @@ def reflect(proxy: Proxy, mapping: Mapping, me: Context, pims: dict[str, str], s
         return Reflection(replace(proxy, held=(*proxy.held, Held("", str(e)))))
     changes = {name: value for name, value in changes.items() if item is None or item.values.get(name) != value}
     if not changes:
-        return Reflection(after)
+        return Reflection(_with_changed(after, item, me))
     text = write(proxy.item.text, changes, me.zone, split_href(proxy.item.href)[1])
     if text == proxy.item.text:
         return Reflection(after)
     because = f"{', '.join(sorted(merged.pull))} changed on the server"
     done = replace(after, item=replace(proxy.item, text=text, etag=""))
+    done = _with_changed(done, snapshot(done, type_map), me)
     return Reflection(
-        proxy, ItemWrite(Verb.UPDATE, proxy.item.pim, proxy.item.href, text, proxy.item.etag, because, done)
+        proxy, ItemWrite(Verb.UPDATE, proxy.item.pim, proxy.item.href, text, proxy.item.etag, because, done, changes)
     )
+
+
+def _with_changed(proxy: Proxy, item: Item | None, me: Context) -> Proxy:
+    """The proxy with an exception for each changed occurrence of its item: the server may have moved the series, or
+    let the occurrence take place again, not knowing that it stands apart. What that adds is to be told."""
+    if item is None or not item.values.get("changed"):
+        return proxy
+    kept, there = exceptions_kept(item.values, proxy.values, me), proxy.values.get("exceptions")
+    return proxy if kept == there else replace(proxy, values={**proxy.values, "exceptions": kept})
+
+
+def untold(proxy: Proxy) -> bool:
+    """Whether the item shows something the server has still to be told."""
+    return not same(proxy.values, proxy.agreed, "exceptions")
 
 
 def _shown_elsewhere(proxy: Proxy) -> Reflection:

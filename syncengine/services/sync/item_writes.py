@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from syncengine.core.ical import write as ical
 from syncengine.core.ical.href import split_href
 from syncengine.core.ical.read import read
-from syncengine.core.ical.write import cut, splice
 from syncengine.core.sync import codec
 from syncengine.core.sync.absorb import gone, properties
-from syncengine.core.sync.reflect import ItemWrite, Verb
+from syncengine.core.sync.parts import restated
+from syncengine.core.sync.reflect import ItemWrite, Verb, untold
 from syncengine.errors import AlreadyThere, ChangedMeanwhile, ItemError, NotThere, SideError
 from syncengine.model.item import Item
 from syncengine.model.pim import Missing, Resource, Written
@@ -31,6 +32,10 @@ class _Done:
     write: ItemWrite
     stored: Written | None
     whole: str = ""
+
+    @property
+    def resource(self) -> str:
+        return split_href(self.write.href)[0]
 
 
 class ItemWrites:
@@ -57,7 +62,7 @@ class ItemWrites:
 
     def _try(self, writes: Sequence[ItemWrite]) -> list[_Done]:
         """Write one resource, once, whatever number of its parts changes."""
-        whole = self._whole(writes)
+        whole, writes = self._whole(writes)
         if whole is None:
             return []
         if whole.verb is Verb.DELETE:
@@ -86,44 +91,79 @@ class ItemWrites:
                     self.work.fail(PROBLEMS, write.after.id, replace(e.problem, where=f"{write.pim}/{write.href}"))
         return []
 
-    def _whole(self, writes: Sequence[ItemWrite]) -> ItemWrite | None:
-        """The one write of the resource: the series' own, or what it held last, with the parts laid into it."""
+    def _whole(self, writes: Sequence[ItemWrite]) -> tuple[ItemWrite | None, list[ItemWrite]]:
+        """The one write of the resource: the series' own, or what it held last, with the changes of its parts; and
+        those of the writes that are in it. A part is not written while its snapshot is older than the resource: then
+        the series could not be understood, and what changed of the part with it is not known."""
         first, href = writes[0], split_href(writes[0].href)[0]
-        if not split_href(first.href)[1]:
-            text, etag = first.text, first.etag
-        elif (known := self.state.resource(first.pim, href)) is not None:
-            text, etag = known.text, known.etag
-        else:
-            return None
-        for write in writes:
-            if part := split_href(write.href)[1]:
-                text = splice(text, part, write.text)
-        return replace(first, href=href, text=text, etag=etag)
+        whole = not split_href(first.href)[1]
+        known = self.state.resource(first.pim, href)
+        if not whole and known is None:
+            return None, []
+        before = known.text if known else ""
+        text, etag = (first.text, first.etag) if whole else (before, known.etag if known else "")
+        snapshots = {p.id: p.item.text for p in self.state.proxies(w.after.id for w in writes).values() if p.item}
+        carried = [first] if whole else []
+        for write in writes[1:] if whole else writes:
+            part = split_href(write.href)[1]
+            if ical.cut(before, part) != snapshots.get(write.after.id):
+                continue
+            text = ical.write(text, write.changes, self.work.zone, ical.moved_key(part, before, text))
+            carried.append(write)
+        return (replace(first, href=href, text=text, etag=etag) if carried else None), carried
 
     def _record(self, done: Sequence[_Done], intents: Sequence[str]) -> list[Proxy]:
         read_back = self._read_back(done)
         without_item = []
         befores = self.state.proxies(d.write.after.id for d in done)
         with self.state.transaction():
+            with_parts = self._with_parts(done)
             for one in done:
                 after = self._as_stored(one, read_back)
                 self._settle(befores.get(after.id), one.write, after)
                 if after.item is None and one.write.verb is Verb.DELETE and after.server is not None:
                     without_item.append(after)
-            self._note_resources(done, read_back)
+            for before, group in with_parts:
+                self._restate(group, before, read_back)
             self.state.done(intents)
         self.work.progress("writing items", self.work.report.writes.total())
         return without_item
 
-    def _note_resources(self, done: Sequence[_Done], read_back: dict[tuple[str, str], Resource]) -> None:
-        """What the resources hold whose parts were written; a series' own proxy keeps it for its next comparison."""
-        for one in done:
-            href, part = split_href(one.write.href)
-            if not part or one.stored is None:
+    def _with_parts(self, done: Sequence[_Done]) -> list[tuple[Resource, list[_Done]]]:
+        """Of what was done, the resources that hold parts: as they were known before, and what was done to each."""
+        found = []
+        for pim in {d.write.pim for d in done}:
+            groups: dict[str, list[_Done]] = {}
+            for one in done:
+                if one.write.pim == pim and one.stored is not None:
+                    groups.setdefault(one.resource, []).append(one)
+            holding = {split_href(row.href)[0] for row in self.state.parts(pim, groups)}
+            known = ((self.state.resource(pim, href), groups[href]) for href in sorted(holding))
+            found += [(before, group) for before, group in known if before is not None]
+        return found
+
+    def _restate(self, done: Sequence[_Done], before: Resource, read_back: dict[tuple[str, str], Resource]) -> None:
+        """A resource was written: note what it holds now, for itself and for all of its parts."""
+        pim, href, stored = done[0].write.pim, before.href, done[0].stored
+        assert stored is not None
+        now = read_back.get((pim, href)) or Resource(href, stored.etag or "", done[0].whole)
+        self.state.rewrite(pim, href, now.etag, now.text)
+        self._restate_parts(pim, before.text, now, {d.write.after.id for d in done})
+
+    def _restate_parts(self, pim: str, before: str, now: Resource, ours: set[str]) -> None:
+        rows = self.state.parts(pim, [now.href])
+        for proxy in self.state.proxies(row.proxy_id for row in rows if row.proxy_id).values():
+            type_map = self.work.type_of(proxy)
+            if type_map is None or (proxy.item and proxy.item.gone):
                 continue
-            there = read_back.get((one.write.pim, href))
-            etag = there.etag if there else one.stored.etag or ""
-            self.state.rewrite(one.write.pim, href, etag, there.text if there else one.whole)
+            me = self.work.me(self.work.mapping_of(proxy))
+            try:
+                after = restated(proxy, now, before, type_map, me, ours=proxy.id in ours)
+            except ItemError:  # the next look at the resource says so
+                continue
+            told = after.values != proxy.values and after.share is Share.SHARED
+            self.work.save([after], dirty=told or untold(after))
+            self.work.again = self.work.again or told
 
     def _settle(self, before: Proxy | None, write: ItemWrite, after: Proxy) -> None:
         verb, because = _DONE[write.verb], write.because
@@ -138,7 +178,8 @@ class ItemWrites:
             self.state.forget([after.id])
             self.work.did(before or after, SIDE, verb, because)
             return
-        self.work.save([after], dirty=after.item is None)
+        self.work.save([after], dirty=after.item is None or untold(after))
+        self.work.again = self.work.again or untold(after)
         self.work.did(after if after.item else before or after, SIDE, verb, because)
 
     def _lose_parts(self, write: ItemWrite) -> None:
@@ -176,7 +217,7 @@ class ItemWrites:
         item = replace(write.after.item, etag=stored.etag or "", text=write.after.item.text if part else done.whole)
         there = read_back.get((write.pim, href))
         if there and (there.etag == stored.etag or (not stored.etag and self._shows_the_same(there.text, write))):
-            item = replace(item, etag=there.etag, text=cut(there.text, part) if part else there.text)
+            item = replace(item, etag=there.etag, text=ical.cut(there.text, part) if part else there.text)
         return replace(write.after, item=item)
 
     def _shows_the_same(self, text: str, write: ItemWrite) -> bool:
@@ -205,7 +246,11 @@ class ItemWrites:
                 continue
             with self.state.transaction():
                 if after is not None and proxy is not None:
+                    before = self.state.resource(write.pim, write.href)
                     self._settle(proxy, write, replace(after, share=proxy.share))
+                    if before is not None and after.item is not None:
+                        now = Resource(write.href, after.item.etag, after.item.text)
+                        self._restate_parts(write.pim, before.text, now, set())
                 self.state.done([intent])
 
     def _found(self, collection: Collection, write: ItemWrite, proxy: Proxy | None) -> Proxy | None:
@@ -217,7 +262,7 @@ class ItemWrites:
         if not isinstance(there, Resource) or write.verb is Verb.DELETE or write.after.item is None:
             return None
         if self._shows_the_same(there.text, write):
-            text = cut(there.text, part) if part else there.text
+            text = ical.cut(there.text, part) if part else there.text
             return replace(write.after, item=replace(write.after.item, etag=there.etag, text=text))
         if self._landed(there.text, write, proxy):
             return replace(write.after, item=replace(write.after.item, etag=""))

@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 
-from syncengine.core.ical.href import split_href
+from syncengine.core.ical.href import part_href, split_href
 from syncengine.core.ical.read import read
+from syncengine.core.ical.write import moved_key
 from syncengine.core.mapping.apply import unique_id
 from syncengine.core.sync import absorb as core
 from syncengine.core.sync.correlate import keys_of_item, link, pairs
@@ -140,7 +141,7 @@ class PimSide:
         try:
             item = read(resource.text, self.properties)
             shareable = isinstance(item, Item) and self.mapping.for_kind(item.kind) is not None
-            found = self._parts(resource, item) if isinstance(item, Item) and shareable else []
+            found = self._parts(resource, item) if isinstance(item, Item) and shareable else None
             if proxy is not None and isinstance(item, Item) and not item.lone:
                 self._absorb(proxy, self.name, resource, item)
         except ItemError as e:
@@ -155,7 +156,8 @@ class PimSide:
             self.state.remember_unshareable(self.name, resource.href, resource.etag)
             self.state.solve(self.scope, [resource.href])
         if found is not None:
-            self._settle_parts(resource, found, new)
+            before = proxy.item.text if proxy and proxy.item and not proxy.item.gone else ""
+            self._settle_parts(resource, found, new, before)
 
     # --- occurrences that stand apart from their series (REC-3) -----------------------------------------------------
 
@@ -163,10 +165,17 @@ class PimSide:
         return parts(resource, item, self._type(item.kind), self.me, self.properties)
 
     def _settle_parts(
-        self, resource: Resource, found: Sequence[tuple[Resource, Item]], new: list[tuple[Resource, Item]]
+        self,
+        resource: Resource,
+        found: Sequence[tuple[Resource, Item]],
+        new: list[tuple[Resource, Item]],
+        before: str,
     ) -> None:
-        """Absorb the occurrences known already; those not known are `new`, those not there any more are gone."""
+        """Absorb the occurrences known already; those not known are `new`, those not there any more are gone. `before`:
+        the resource's text as last read; a series that has moved to other days takes its occurrences along."""
         rows = {k.href: k for k in self.state.parts(self.name, [resource.href])}
+        if rows and before:
+            rows = {self._now(href, before, resource.text): row for href, row in rows.items()}
         proxies = self.state.proxies(row.proxy_id for row in rows.values() if row.proxy_id)
         for part, item in found:
             row = rows.pop(part.href, None)
@@ -175,7 +184,11 @@ class PimSide:
                 new.append((part, item))
             elif proxy.item.gone or proxy.item.text != part.text:
                 self._absorb(proxy, self.name, part, item)
-        self._gone([href for href, row in rows.items() if not row.gone])
+        self._gone([row.href for row in rows.values() if not row.gone])
+
+    def _now(self, href: str, before: str, after: str) -> str:
+        real, key = split_href(href)
+        return part_href(real, moved_key(key, before, after))
 
     def _without_series(self, resource: Resource, proxy: Proxy | None) -> None:
         """Only changed occurrences are left, or came alone: somebody was invited to just these. The resource is kept
@@ -189,14 +202,13 @@ class PimSide:
         self.state.solve(self.scope, [resource.href])
 
     def _share_of(self, proxy: Proxy) -> Share:
-        """What is shared of a new item. Of an occurrence, what is of its series; what a guest's copy changes is no
-        change (CAL-1) and waits for the organizer's changed occurrence."""
+        """What is shared of a new item. Of an occurrence, what is of its series; what a guest's copy changes later is
+        no change (CAL-1) and waits for the organizer's changed occurrence."""
         assert proxy.item is not None
         real, key = split_href(proxy.item.href)
         row = self.state.known(self.name, [real]).get(real) if key else None
         series = self.state.proxies([row.proxy_id]).get(row.proxy_id) if row and row.proxy_id else None
-        alone = not key or (row is not None and row.proxy_id is None)
-        if not alone and part_in(series or proxy, self.me) is Part.GUEST:
+        if series and series.server and part_in(series, self.me) is Part.GUEST:
             return Share.NEVER
         return series.share if series else proxy.share
 

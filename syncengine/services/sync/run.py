@@ -13,11 +13,13 @@ from dataclasses import asdict, replace
 from functools import cached_property
 from typing import Any
 
+from syncengine.core.ical.href import split_href
 from syncengine.core.mapping.apply import up
 from syncengine.core.sync.absorb import extended, snapshot
 from syncengine.core.sync.correlate import texts_taken
 from syncengine.core.sync.reconcile import Decision, Verdict, decide
-from syncengine.core.sync.reflect import ItemWrite, deletion, reflect, rows_of
+from syncengine.core.sync.reflect import ItemWrite, deletion, reflect, rows_of, untold
+from syncengine.core.sync.roles import Part, part_in
 from syncengine.core.wire import (
     greeting_from_json,
     greeting_to_json,
@@ -200,6 +202,11 @@ class Sync:
 
     def _settle_batch(self, batch: Sequence[Proxy]) -> None:
         self.work.busy = True
+        waiting = [replace(p, share=Share.NEVER) for p in batch if self._is_guests_change(p)]
+        if waiting:
+            with self.state.transaction():
+                self.work.save(waiting, dirty=False)
+            batch = [p for p in batch if p.id not in {w.id for w in waiting}]
         decisions = [d for p in batch if p.share is not Share.NEVER and (d := self._decide(p)) is not None]
         ended = [d.proxy for d in decisions if held_back(d)]
         forgotten = [d.proxy.id for d in decisions if d.verdict is Verdict.FORGET]
@@ -211,6 +218,17 @@ class Sync:
         rest = [d for d in decisions if not held_back(d) and d.verdict not in (Verdict.FORGET, Verdict.DELETE_HERE)]
         live = self.server_side.tell(self._by_free_keys(rest))
         self._show(live, [deletion(d.proxy, _without_activity(d.proxy), d.because) for d in doomed])
+
+    def _is_guests_change(self, proxy: Proxy) -> bool:
+        """Whether this is an occurrence only a guest's copy has changed: the organizer's series is there without it
+        (CAL-1)."""
+        if proxy.item is None or proxy.there is not There.ABSENT or not split_href(proxy.item.href)[1]:
+            return False
+        me = self.work.me(self.work.mapping_of(proxy))
+        row = self.state.known(proxy.item.pim, [split_href(proxy.item.href)[0]])
+        series = self.state.proxies(k.proxy_id for k in row.values() if k.proxy_id)
+        confirmed = any(p.server is not None and not p.server.provisional for p in series.values())
+        return confirmed and part_in(proxy, me) is Part.GUEST
 
     def _by_free_keys(self, decisions: Sequence[Decision]) -> Sequence[Decision]:
         """What would be found by a key without an id, but has its item here already, is not what is inserted."""
@@ -253,7 +271,9 @@ class Sync:
             elif found.write.pim in usable:  # otherwise it waits for a run that may write there
                 writes.append(found.write)
         with self.state.transaction():
-            self.work.save(settled, dirty=False)
+            self.work.save([p for p in settled if not untold(p)], dirty=False)
+            self.work.save([p for p in settled if untold(p)], dirty=True)
+        self.work.again = self.work.again or any(untold(p) for p in settled)
         again = self.item_writes.carry_out(writes)
         if again:
             self._show(again, [])
