@@ -35,6 +35,7 @@ scenarios: $(VENV)/.installed
 	$(BIN)/syncengine scenario run fixtures/scenarios
 
 bench: $(VENV)/.benched
+	$(BIN)/python -m tests.benchmarks.recurrence
 	$(BIN)/python -m tests.benchmarks.caldav
 
 clean:

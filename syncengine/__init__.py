@@ -25,6 +25,11 @@ step in one transaction, and every command to the server carries an id the serve
 at any instant. Every value that is overwritten goes to a history first. When a field was changed differently on both
 sides it is *held*: both values wait for a person while everything else goes on.
 
+A resource that holds a series holds several items: the series, and as *parts* its changed occurrences, later parts and
+extra dates, each with a proxy and an activity of its own. The server knows a handful of patterns, so the series becomes
+the coarsest pattern that meets every occurrence, with exceptions (`core.recurrence.translate`); what the server changes
+comes back with the least change of the calendar's own rule (`core.recurrence.back`).
+
 How fields correspond is said by mapping files, XML that an admin edits; who may change what, in `core.sync.roles`.
 Whoever reads on should do so in the order of the README's map.
 """

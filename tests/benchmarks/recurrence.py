@@ -1,9 +1,9 @@
-"""What expanding series costs, beside recurring-ical-events and python-dateutil in the same run.
+"""What expanding and translating series costs, beside recurring-ical-events and python-dateutil in the same run.
 
     python -m tests.benchmarks.recurrence [--series 1000] [--json]
 
 Every library gets the same series, of kinds as calendars have them, begun up to ten years ago, and lists the
-occurrences of one year. Parsing is not counted. Absolute figures are this machine's; compare within one run only.
+occurrences of one year. Parsing is not counted. Translating them into the patterns of a server has no peer. Absolute figures are this machine's; compare within one run only.
 """
 
 from __future__ import annotations
@@ -23,8 +23,11 @@ import recurring_ical_events
 from dateutil.rrule import rrulestr
 from icalendar import Calendar
 
+from syncengine.bootstrap import shipped_mapping
 from syncengine.core.recurrence.expand import between
 from syncengine.core.recurrence.rule import parse_rule
+from syncengine.core.recurrence.translate import translate
+from syncengine.model.recurrence import YEARS, Limits, Recurrence, Translation
 from syncengine.times import Moment
 
 ROUNDS = 5
@@ -176,13 +179,26 @@ def _figures(times: Sequence[float], occurrences: int) -> Figures:
     return Figures(median, occurrences, (max(times) - min(times)) / median)
 
 
-# Other figures about recurrences (such as translations a second) are added to `report`, one entry each.
+def translations(count: int) -> float:
+    """How many of the series a second are translated into the default mapping's patterns, rule texts read and all."""
+    patterns = shipped_mapping("default").patterns
+    limits = Limits(YEAR[0], YEARS)
+    series = [Recurrence(entry.start, entry.rule) for entry in entries(count)]
+
+    def run() -> list[int]:
+        return [isinstance(translate(one, patterns, limits), Translation) for one in series]
+
+    if not all(run()):
+        raise ValueError("a series was not translated")
+    return count * 1000 / statistics.median(_milliseconds(run) for _ in range(ROUNDS))
+
+
 def report(count: int) -> dict[str, object]:
-    """What `--json` prints: `expansion` holds the figures and ratio of each library."""
+    """What `--json` prints: `expansion` holds the figures and ratio of each library, `translations` those a second."""
     figures = compare(count)
     ours = figures[OURS].ms
     rows = {name: {**asdict(f), "ratio": f.ms / ours} for name, f in figures.items()}
-    return {"series": count, "year": YEAR[0].year, "expansion": rows}
+    return {"series": count, "year": YEAR[0].year, "expansion": rows, "translations": translations(count)}
 
 
 def as_text(count: int, figures: dict[str, Figures]) -> str:
@@ -205,6 +221,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(json.dumps(report(chosen.series), indent=2))
     else:
         print(as_text(chosen.series, compare(chosen.series)))
+        print(f"{translations(chosen.series):,.0f} translations a second")
     return 0
 
 
