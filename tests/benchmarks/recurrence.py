@@ -3,7 +3,8 @@
     python -m tests.benchmarks.recurrence [--series 1000] [--json]
 
 Every library gets the same series, of kinds as calendars have them, begun up to ten years ago, and lists the
-occurrences of one year. Parsing is not counted. Translating them into the patterns of a server has no peer. Absolute figures are this machine's; compare within one run only.
+occurrences of one year. Parsing is not counted. Translating them into the patterns of a server has no peer. Absolute
+figures are this machine's; compare within one run only.
 """
 
 from __future__ import annotations

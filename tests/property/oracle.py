@@ -10,9 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from syncengine.model.activity import DERIVED
 from syncengine.errors import Stopped
-from syncengine.model.activity import Activity
+from syncengine.model.activity import DERIVED, Activity
 from syncengine.model.item import Item
 from syncengine.model.pim import Kind
 from syncengine.model.proxy import Share, There

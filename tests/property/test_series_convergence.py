@@ -140,7 +140,7 @@ class SeriesConvergence(RuleBasedStateMachine):
 
     def check(self) -> None:
         come_to_rest(self.here)
-        activities = [a for a in self.here.activities().values()]
+        activities = list(self.here.activities().values())
         keys = [a["integration_id"] for a in activities if a["integration_id"]]
         assert len(keys) == len(set(keys)), "one occurrence has two activities"
         assert not self.here.state("one").problems(), self.here.state("one").problems()

@@ -19,6 +19,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 from datetime import date
+from functools import lru_cache
 
 from syncengine.core.mime.text import legible
 
@@ -51,6 +52,7 @@ def normal(uid: str) -> str:
     return normalise(uid).key or ""
 
 
+@lru_cache(maxsize=1024)
 def normalise(uid: str) -> Uid:
     """What is to be known of a UID; NO_UID for a blank one. Never raises."""
     text = _trimmed(uid)

@@ -120,14 +120,16 @@ def _without(text: str, spans: list[tuple[int, int]]) -> str:
     return "".join([*pieces, text[at:]])
 
 
-def moved_key(key: str, before: str, after: str) -> str:
-    """The key a part has once its series was moved to other days."""
+def moved_keys(keys: Iterable[str], before: str, after: str) -> dict[str, str]:
+    """Key before → key after, of the parts of a series that may have moved to other days."""
+    same = {key: key for key in keys}
     series = (i if isinstance(i, Item) and not i.lone else None for i in (read(before), read(after)))
     old, new = (i.values.get("dtstart") if i else None for i in series)
-    if not isinstance(old, date) or not isinstance(new, date) or len(key) > 8:
-        return key
-    moved = f"{date.fromisoformat(key) + (day_of(new, new) - day_of(old, old)):%Y%m%d}"
-    return moved if moved in parts_of(after) else key
+    if not isinstance(old, date) or not isinstance(new, date) or day_of(old, old) == day_of(new, new):
+        return same
+    shift, there = day_of(new, new) - day_of(old, old), parts_of(after)
+    moved = {key: f"{date.fromisoformat(key) + shift:%Y%m%d}" for key in same if len(key) == 8}
+    return same | {key: now for key, now in moved.items() if now in there}
 
 
 def with_occurrence(text: str, original: Moment, zone: ZoneInfo) -> tuple[str, str]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import date
 
 from syncengine.core.ical.href import part_href, split_href
 from syncengine.core.ical.occurrences import key_of
-from syncengine.core.ical.read import NotShareable, read, read_parts
-from syncengine.core.ical.write import cut, cut_all, moved_key
+from syncengine.core.ical.read import read_parts
+from syncengine.core.ical.write import cut_all, moved_keys
 from syncengine.core.mapping.context import Context
 from syncengine.core.mapping.series import translation_of
 from syncengine.core.sync.absorb import absorb, hold
@@ -32,22 +33,32 @@ def parts(
     return [(part, one) for part, one in named if isinstance(one, Item)]
 
 
-def restated(proxy: Proxy, resource: Resource, before: str, type_map: TypeMap, me: Context, *, ours: bool) -> Proxy:
-    """A part of a resource that was written, as it stands there now; `before` is the resource's text before.
+def restated(
+    proxies: Collection[Proxy], resource: Resource, before: str, type_map: TypeMap, me: Context, ours: Collection[str]
+) -> list[Proxy]:
+    """The parts of a resource that was written, as they stand there now; `before` is the resource's text before.
 
-    ours: this part was what was written, so what it shows is agreed. Otherwise something of it may have changed with
-    its series: an extra date shows what the series shows. Raises ItemError."""
+    ours: ids of the parts that were what was written, so that what they show is agreed. Of another one something may
+    have changed with its series: an extra date shows what the series shows. Raises ItemError."""
+    keys = {p.id: split_href(p.item.href)[1] for p in proxies if p.item}
+    now = moved_keys(keys.values(), before, resource.text)
+    texts = cut_all(resource.text, now.values())
+    items = read_parts(resource.text, {row.pim for row in type_map.fields}, now.values())
+    found = []
+    for proxy in proxies:
+        key = now[keys[proxy.id]]
+        item = items[key]
+        if isinstance(item, Item) and proxy.item:
+            part = Resource(part_href(resource.href, key), resource.etag, texts[key])
+            seen = absorb(proxy, proxy.item.pim, part, item, type_map, me)
+            found.append(_as_written(proxy, seen) if proxy.id in ours else seen)
+    return found
+
+
+def _as_written(proxy: Proxy, seen: Proxy) -> Proxy:
     assert proxy.item is not None
-    key = moved_key(split_href(proxy.item.href)[1], before, resource.text)
-    text = cut(resource.text, key)
-    item = read(text, {row.pim for row in type_map.fields}, key)
-    if isinstance(item, NotShareable):
-        return proxy
-    part = Resource(part_href(resource.href, key), resource.etag, text)
-    seen = absorb(proxy, proxy.item.pim, part, item, type_map, me)
-    if not ours:
-        return seen
-    renamed = {"integration_id": seen.item.uid} if seen.item and seen.item.uid != proxy.item.uid else {}
+    assert seen.item is not None
+    renamed = {"integration_id": seen.item.uid} if seen.item.uid != proxy.item.uid else {}
     return replace(proxy, item=seen.item, values={**proxy.values, **renamed}, more_from=seen.more_from)
 
 

@@ -103,13 +103,16 @@ class ItemWrites:
         before = known.text if known else ""
         text, etag = (first.text, first.etag) if whole else (before, known.etag if known else "")
         snapshots = {p.id: p.item.text for p in self.state.proxies(w.after.id for w in writes).values() if p.item}
-        carried = [first] if whole else []
-        for write in writes[1:] if whole else writes:
-            part = split_href(write.href)[1]
-            if ical.cut(before, part) != snapshots.get(write.after.id):
-                continue
-            text = ical.write(text, write.changes, self.work.zone, ical.moved_key(part, before, text))
-            carried.append(write)
+        carried, parts = ([first], writes[1:]) if whole else ([], writes)
+        keys = {w.after.id: split_href(w.href)[1] for w in parts}
+        as_known, now = (
+            (ical.cut_all(before, keys.values()), ical.moved_keys(keys.values(), before, text)) if keys else ({}, {})
+        )
+        for write in parts:
+            part = keys[write.after.id]
+            if as_known[part] == snapshots.get(write.after.id):
+                text = ical.write(text, write.changes, self.work.zone, now[part])
+                carried.append(write)
         return (replace(first, href=href, text=text, etag=etag) if carried else None), carried
 
     def _record(self, done: Sequence[_Done], intents: Sequence[str]) -> list[Proxy]:
@@ -152,17 +155,23 @@ class ItemWrites:
 
     def _restate_parts(self, pim: str, before: str, now: Resource, ours: set[str]) -> None:
         rows = self.state.parts(pim, [now.href])
-        for proxy in self.state.proxies(row.proxy_id for row in rows if row.proxy_id).values():
-            type_map = self.work.type_of(proxy)
-            if type_map is None or (proxy.item and proxy.item.gone):
+        found = self.state.proxies(row.proxy_id for row in rows if row.proxy_id and not row.gone).values()
+        type_map = next((self.work.type_of(p) for p in found), None)
+        if type_map is None:
+            return
+        me = self.work.me(self.work.mapping_of(next(iter(found))))
+        try:
+            restatement = restated(found, now, before, type_map, me, ours)
+        except ItemError:  # the next look at the resource says so
+            return
+        before_that = {p.id: p for p in found}
+        for after in restatement:
+            was = before_that[after.id]
+            if after == was:
                 continue
-            me = self.work.me(self.work.mapping_of(proxy))
-            try:
-                after = restated(proxy, now, before, type_map, me, ours=proxy.id in ours)
-            except ItemError:  # the next look at the resource says so
-                continue
-            told = after.values != proxy.values and after.share is Share.SHARED
-            self.work.save([after], dirty=told or untold(after))
+            told = after.values != was.values and after.share is Share.SHARED
+            pending = after.id not in ours and after.share is Share.SHARED  # it may have been waiting already
+            self.work.save([after], dirty=pending or told or untold(after))
             self.work.again = self.work.again or told
 
     def _settle(self, before: Proxy | None, write: ItemWrite, after: Proxy) -> None:

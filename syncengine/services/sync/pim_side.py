@@ -8,7 +8,7 @@ from itertools import islice
 
 from syncengine.core.ical.href import part_href, split_href
 from syncengine.core.ical.read import read
-from syncengine.core.ical.write import moved_key
+from syncengine.core.ical.write import moved_keys
 from syncengine.core.mapping.apply import unique_id
 from syncengine.core.sync import absorb as core
 from syncengine.core.sync.correlate import keys_of_item, link, pairs
@@ -33,6 +33,7 @@ class PimSide:
         self.scope = f"pim:{collection.name}"
         self.properties = core.properties(collection.mapping)
         self.intended = {proxy_id for _, proxy_id, _ in self.state.intents("server")}
+        self.known_parts: dict[str, list[KnownItem]] = {}  # of the batch being settled, by resource
         first_contact = self.state.fact(f"seen:{self.name}") is None
         self.shares = collection.share_existing if first_contact else collection.share_new
 
@@ -115,6 +116,7 @@ class PimSide:
         """Lay a batch onto its proxies. An item that cannot be understood is a problem of its own (SYN-3)."""
         self.work.busy = True
         rows = self.state.known(self.name, [f.href for f in fetched])
+        self.known_parts = _by_resource(self.state.parts(self.name, [f.href for f in fetched]))
         proxies = self.state.proxies(r.proxy_id for r in rows.values() if r.proxy_id)
         readable: list[tuple[Resource, Item]] = []
         for one in sorted(fetched, key=lambda f: f.href):
@@ -173,9 +175,12 @@ class PimSide:
     ) -> None:
         """Absorb the occurrences known already; those not known are `new`, those not there any more are gone. `before`:
         the resource's text as last read; a series that has moved to other days takes its occurrences along."""
-        rows = {k.href: k for k in self.state.parts(self.name, [resource.href])}
+        rows = {k.href: k for k in self.known_parts.get(resource.href, ())}
+        if not rows and not found:
+            return
         if rows and before:
-            rows = {self._now(href, before, resource.text): row for href, row in rows.items()}
+            keys = moved_keys((split_href(href)[1] for href in rows), before, resource.text)
+            rows = {part_href(resource.href, keys[split_href(href)[1]]): row for href, row in rows.items()}
         proxies = self.state.proxies(row.proxy_id for row in rows.values() if row.proxy_id)
         for part, item in found:
             row = rows.pop(part.href, None)
@@ -185,10 +190,6 @@ class PimSide:
             elif proxy.item.gone or proxy.item.text != part.text:
                 self._absorb(proxy, self.name, part, item)
         self._gone([row.href for row in rows.values() if not row.gone])
-
-    def _now(self, href: str, before: str, after: str) -> str:
-        real, key = split_href(href)
-        return part_href(real, moved_key(key, before, after))
 
     def _without_series(self, resource: Resource, proxy: Proxy | None) -> None:
         """Only changed occurrences are left, or came alone: somebody was invited to just these. The resource is kept
@@ -202,11 +203,11 @@ class PimSide:
         self.state.solve(self.scope, [resource.href])
 
     def _share_of(self, proxy: Proxy) -> Share:
-        """What is shared of a new item. Of an occurrence, what is of its series; what a guest's copy changes later is
-        no change (CAL-1) and waits for the organizer's changed occurrence."""
+        """What is shared of a new part: what is of its series; what a guest's copy changes later is no change (CAL-1)
+        and waits for the organizer's changed occurrence."""
         assert proxy.item is not None
-        real, key = split_href(proxy.item.href)
-        row = self.state.known(self.name, [real]).get(real) if key else None
+        real, _ = split_href(proxy.item.href)
+        row = self.state.known(self.name, [real]).get(real)
         series = self.state.proxies([row.proxy_id]).get(row.proxy_id) if row and row.proxy_id else None
         if series and series.server and part_in(series, self.me) is Part.GUEST:
             return Share.NEVER
@@ -267,7 +268,8 @@ class PimSide:
             self.state.save([self._adopted(resource, item, Share.NEVER)], dirty=False)
         else:
             proxy = self._adopted(resource, item, core.starts_shared(item.kind, self.shares))
-            adopted.append((replace(proxy, share=self._share_of(proxy)), item))
+            share = self._share_of(proxy) if split_href(resource.href)[1] else proxy.share
+            adopted.append((proxy if share is proxy.share else replace(proxy, share=share), item))
 
     def _collision(self, resource: Resource, item: Item, twin: KnownItem) -> None:
         self.work.fail(
@@ -311,6 +313,13 @@ class PimSide:
                 fix="Add a <type> for it to the mapping, or take the kind out of share_new.",
             )
         return type_map
+
+
+def _by_resource(rows: Sequence[KnownItem]) -> dict[str, list[KnownItem]]:
+    found: dict[str, list[KnownItem]] = {}
+    for row in rows:
+        found.setdefault(split_href(row.href)[0], []).append(row)
+    return found
 
 
 def _batches(fetched: Iterator[Fetched]) -> Iterator[list[Fetched]]:
