@@ -89,7 +89,8 @@ def _new(activity: Activity, changes: Mapping[str, Value], start: Moment, cut: d
     if (end := _end(activity, changes, first, anchor)) is not None:
         values["planned_completion"] = end
     if activity["repeating"] and changes.get("repeating", True):
-        values["exceptions"] = _exceptions(activity, start, cut, date.max, shift, first)
+        if "exceptions" not in changes:
+            values["exceptions"] = _exceptions(activity, start, cut, date.max, shift, first)
     else:
         values |= {"exceptions": (), "repeating_type": None, "repeating_expires": None}
     return values

@@ -65,14 +65,15 @@ def edit(
 
 
 def _divided(server: ActivityServer, activity: Activity, divided: Divided, new_id: NewId) -> Activity:
-    """Both in one request, so that nothing to come is lost between the two."""
-    ended = Update(new_id(), activity.id, activity.version, divided.old)
-    goes_on = Insert(new_id(), new_id(), divided.new, keys=(), origin=Origin.SERVER)
-    first, second = server.apply([ended, goes_on])
-    if not isinstance(first, Stored) and isinstance(second, Stored):
-        server.apply([Delete(new_id(), second.activity.id, second.activity.version)])
-    _stored(first)
-    return _stored(second)
+    """What goes on is made first, so that nothing to come is lost between the two; where the old series cannot be
+    ended, it is taken back."""
+    goes_on = _stored(_ask(server, Insert(new_id(), new_id(), divided.new, keys=(), origin=Origin.SERVER)))
+    try:
+        _stored(_ask(server, Update(new_id(), activity.id, activity.version, divided.old)))
+    except ItemError:
+        _ask(server, Delete(new_id(), goes_on.id, goes_on.version))
+        raise
+    return goes_on
 
 
 def delete(server: ActivityServer, activity_id: str, new_id: NewId) -> None:

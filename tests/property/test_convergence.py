@@ -7,10 +7,10 @@ conflict or in history, and on both sides where nobody contradicted; (d) what it
 user's own items are never deleted; (f) what only the server holds survives edits of the item; (g) unknown lines of an
 item survive everything.
 
-What this cannot make, and others must test: series (`test_series_convergence.py` does); all-day and floating entries; private
-items; attendees added or taken out later, declined invitations; a directory that changes; filters; a changed
-display-in; two collections of one user; items with equal UIDs; more than one batch or page; two clients of one user
-at the same moment; an organizer whose newer revision arrives; a resolved conflict; the wire of the HTTP server.
+What this cannot make, and others must test: series (`test_series_convergence.py` does); all-day and floating
+entries; private items; attendees added or taken out later, declined invitations; a directory that changes; filters; a
+changed display-in; two collections of one user; items with equal UIDs; more than one batch or page; two clients of one
+user at the same moment; an organizer whose newer revision arrives; a resolved conflict; the wire of the HTTP server.
 """
 
 from __future__ import annotations

@@ -133,12 +133,20 @@ def later_part(changed: Changed, own: Own, others: Sequence[Changed]) -> Own:
     """The values of the part of the series that begins with `changed`: its own, and the series' rule."""
     values = {name: own[name] for name in ("rrule", "rdate", "exdate") if name in own} | changed.values
     values["series-start"] = own.get("dtstart")
+    out = (*_moments(own.get("exdate")), *_moments(changed.values.get("exdate")))
+    if out:
+        values["exdate"] = out
     if taken := tuple(c.original for c in others if not c.idle and not c.later):
         values["changed"] = taken
-    following = [c.original for c in others if c.later and instant(c.original) > instant(changed.original)]
+    mine = str(instant(changed.original))
+    following = [c.original for c in others if c.later and str(instant(c.original)) > mine]
     if following:
         values["before"] = following[0]
     return values
+
+
+def _moments(value: PimValue) -> tuple[Moment, ...]:
+    return tuple(m for m in value if isinstance(m, date)) if isinstance(value, tuple) else ()
 
 
 def extra_occurrence(own: Own, key: str) -> Own | None:

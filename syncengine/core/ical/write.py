@@ -17,7 +17,7 @@ from icalendar.parser import Contentline, Parameters
 from icalendar.prop import vDuration
 
 from syncengine.core.ical.lines import Component, Line, parse
-from syncengine.core.ical.occurrences import Changed, key_of, occurrence_at
+from syncengine.core.ical.occurrences import Changed, extra_occurrence, key_of, occurrence_at
 from syncengine.core.ical.read import (
     KINDS,
     NotShareable,
@@ -121,15 +121,24 @@ def _without(text: str, spans: list[tuple[int, int]]) -> str:
 
 
 def moved_keys(keys: Iterable[str], before: str, after: str) -> dict[str, str]:
-    """Key before → key after, of the parts of a series that may have moved to other days."""
+    """Key before → key after, of the parts of a series that may have moved. An extra date stays when it is; its key
+    says the hour only where that is not the series'."""
     same = {key: key for key in keys}
-    series = (i if isinstance(i, Item) and not i.lone else None for i in (read(before), read(after)))
-    old, new = (i.values.get("dtstart") if i else None for i in series)
-    if not isinstance(old, date) or not isinstance(new, date) or day_of(old, old) == day_of(new, new):
+    old, new = (i if isinstance(i, Item) and not i.lone else None for i in (read(before), read(after)))
+    start, new_start = (i.values.get("dtstart") if i else None for i in (old, new))
+    if old is None or new is None or not isinstance(start, date) or not isinstance(new_start, date):
         return same
-    shift, there = day_of(new, new) - day_of(old, old), parts_of(after)
-    moved = {key: f"{date.fromisoformat(key) + shift:%Y%m%d}" for key in same if len(key) == 8}
-    return same | {key: now for key, now in moved.items() if now in there}
+    if start == new_start and is_date(start) == is_date(new_start):
+        return same
+    there, still = parts_of(before), parts_of(after)
+    for key in same:
+        found = there[key].original if key in there else (extra_occurrence(dict(old.values), key) or {}).get("dtstart")
+        if not isinstance(found, date):
+            continue
+        now = key_of(_moved_original(found, old, new_start) or found, new_start)
+        if now in still or extra_occurrence(dict(new.values), now) is not None:
+            same[key] = now
+    return same
 
 
 def with_occurrence(text: str, original: Moment, zone: ZoneInfo) -> tuple[str, str]:

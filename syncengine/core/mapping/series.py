@@ -19,15 +19,16 @@ from syncengine.core.recurrence.back import back
 from syncengine.core.recurrence.pattern import named, period_of, to_rrule
 from syncengine.core.recurrence.translate import translate
 from syncengine.core.recurrence.wall import day_of, instant, named_days, on_day
+from syncengine.errors import ItemError
 from syncengine.model.item import PimValue, PimValues
 from syncengine.model.mapping import FieldMap, Pattern
 from syncengine.model.recurrence import Limits, NotTranslated, Recurrence, Series, Translation
 from syncengine.model.values import Value, Values
-from syncengine.times import Moment, iso
+from syncengine.times import Moment, is_date, iso
 
 
-class CannotShow(ValueError):
-    """What the server says has no form in the item. Its text is for people."""
+class CannotShow(ItemError):
+    """What the server says has no form in the item."""
 
 
 def recurrence_of(values: PimValues, context: Context) -> Recurrence | None:
@@ -122,6 +123,8 @@ def at_first_occurrence(values: PimValues, context: Context) -> PimValues:
 def ended(start: Moment, end: Moment, new_start: Moment) -> Moment:
     """The end of an occurrence that starts at `new_start` and is as long as one from `start` to `end`: exact time, on
     the wall clock of its zone (RFC 5545 3.8.5.3)."""
+    if is_date(start) != is_date(end):
+        return end
     length: timedelta = instant(end) - instant(start)
     if not isinstance(new_start, datetime) or new_start.tzinfo is None:
         return new_start + length
@@ -202,7 +205,8 @@ def moved_down(item: PimValues, old: Values, new: Values, context: Context) -> d
     settled = _settled(start, context)
     zone = settled.tzinfo if isinstance(settled, datetime) else None
     has = recurrence_of(item, context) or Recurrence(settled)
-    was, wanted = series_in(old, zone, context), series_in(new, zone, context)
+    was = series_in(old, zone, context)
+    wanted = series_in(new, zone or _zone_shown(new, context), context)  # it may have been all-day before
     if has.first is not None:
         return _part_moved(item, has, was, wanted)
     if has.before is not None:

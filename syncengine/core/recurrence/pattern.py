@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from calendar import monthrange
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import NamedTuple
 
 from syncengine.core.recurrence.rule import Rule
+from syncengine.core.recurrence.wall import instant
 from syncengine.model.mapping import Pattern
 from syncengine.times import Moment
 
@@ -26,8 +27,7 @@ class Period(NamedTuple):
     def days(self, first: date, last: date) -> Iterator[date]:
         """The days of a series that starts on `first`, up to `last`."""
         if self.unit == "day":
-            for ordinal in range(first.toordinal(), last.toordinal() + 1, self.length):
-                yield date.fromordinal(ordinal)
+            yield from map(date.fromordinal, range(first.toordinal(), last.toordinal() + 1, self.length))
             return
         for index in range(_month(first), _month(last) + 1, self.length):
             year, month = divmod(index, 12)
@@ -36,6 +36,12 @@ class Period(NamedTuple):
                 if day > last:
                     return
                 yield day
+
+    def how_many(self, first: date, last: date) -> int:
+        """How many days `days` gives."""
+        if self.unit == "day":
+            return max(0, (last.toordinal() - first.toordinal()) // self.length + 1)
+        return sum(1 for _ in self.days(first, last))
 
     def meets(self, first: date, day: date) -> bool:
         """Whether a series that starts on `first` has an occurrence on `day`."""
@@ -101,7 +107,8 @@ def until_text(expires: date, start: Moment) -> str:
     if not isinstance(start, datetime):
         return expires.strftime("%Y%m%d")
     end = datetime.combine(expires, time(23, 59, 59), start.tzinfo)
-    return end.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ") if end.tzinfo else end.strftime("%Y%m%dT%H%M%S")
+    in_utc = instant(end)
+    return in_utc.strftime("%Y%m%dT%H%M%SZ") if end.tzinfo else end.strftime("%Y%m%dT%H%M%S")
 
 
 def period(rule: Rule, start: Moment) -> Period | None:

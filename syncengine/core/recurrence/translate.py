@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
-from itertools import islice
 
 from syncengine.core.recurrence.expand import TooCostly, wall_clock
 from syncengine.core.recurrence.pattern import Period, by_length, period, period_of
@@ -73,6 +72,9 @@ def translate(recurrence: Recurrence, patterns: tuple[Pattern, ...], limits: Lim
 def _find(recurrence: Recurrence, patterns: tuple[Pattern, ...], limits: Limits) -> _Found | NotTranslated:
     if not recurrence.rrule:
         return _listed(recurrence, patterns)
+    moved_to = recurrence.moved_to
+    if moved_to is not None and isinstance(moved_to, datetime) != isinstance(recurrence.start, datetime):
+        return NotTranslated("the later part of a series is all-day, or has a time, where the series is not so")
     rule = _in_days(parse_rule(recurrence.rrule))
     part = recurrence.first is not None or recurrence.before is not None
     equal = None if part else _equal(rule, recurrence.start, patterns)
@@ -90,13 +92,14 @@ _UNITS_A_DAY = {"HOURLY": 24, "MINUTELY": 24 * 60, "SECONDLY": 24 * 60 * 60}
 def _in_days(rule: Rule) -> Rule:
     """A rule that counts hours, minutes or seconds and means days, said in days."""
     units = _UNITS_A_DAY.get(rule.freq)
-    said = rule.by_hour or rule.by_minute or rule.by_second
+    said = (rule.by_hour, rule.by_minute, rule.by_second)
     if units is None or rule.by_set_pos:
         return rule
-    if rule.interval % units == 0 and not said:
+    if rule.interval % units == 0 and not any(said):
         return replace(rule, freq="DAILY", interval=rule.interval // units)
-    at_one_hour = rule.freq == "HOURLY" and rule.interval == 1 and len(set(rule.by_hour)) == 1
-    return replace(rule, freq="DAILY") if at_one_hour else rule
+    counted = said[: list(_UNITS_A_DAY).index(rule.freq) + 1]
+    once_a_day = rule.interval == 1 and all(len(set(parts)) == 1 for parts in counted)
+    return replace(rule, freq="DAILY") if once_a_day else rule
 
 
 class _TooMany(Exception):
@@ -125,10 +128,9 @@ def _finite(rule: Rule, recurrence: Recurrence, patterns: tuple[Pattern, ...]) -
     start, days = found
     pattern = _longest(days, patterns)
     end = _end(rule, recurrence, start, days, pattern)
-    if pattern is not None and len(days) > 1:
-        allowed = len(days) + MOST_EXCEPTIONS
-        if len(list(islice(period_of(pattern).days(days[0], end), allowed + 1))) > allowed:
-            raise _TooMany
+    most = len(days) + MOST_EXCEPTIONS
+    if pattern is not None and len(days) > 1 and period_of(pattern).how_many(days[0], end) > most:
+        raise _TooMany
     return _Found(start, days, pattern, end, describe(rule))
 
 
@@ -168,14 +170,26 @@ def _capped(
     pattern = _longest(days, patterns)
     if pattern and len(days) > 1 and _keeps_to(pattern, rule, recurrence, days):
         return _Found(start, days[:1], pattern, None, describe(rule), whole=False)
-    horizon, more_from = max(horizon, days[0]), counted_from + STEP
+    horizon = max(horizon, days[0])
+    if not _goes_on(rule, recurrence, horizon):
+        return _Found(start, days, pattern, horizon, describe(rule))
+    more_from = counted_from + STEP
     return _Found(start, days, pattern, horizon, describe(rule), horizon=horizon, more_from=more_from)
+
+
+def _goes_on(rule: Rule, recurrence: Recurrence, horizon: date) -> bool:
+    """Whether the rule has an occurrence after the horizon at all."""
+    try:
+        since = horizon + timedelta(days=1)
+        return _shift(recurrence) is not None or any(True for _ in wall_clock(rule, recurrence.start, since=since))
+    except (TooCostly, OverflowError):
+        return True
 
 
 def _keeps_to(pattern: Pattern, rule: Rule, recurrence: Recurrence, days: tuple[date, ...]) -> bool:
     """Whether an endless rule equals the pattern, in whatever words it says so."""
     own = period_of(pattern)
-    if rule.count is not None or rule.until is not None or tuple(own.days(days[0], days[-1])) != days:
+    if rule.count is not None or rule.until is not None or own.how_many(days[0], days[-1]) != len(days):
         return False
     try:
         proof = years_later(days[0], PROOF_YEARS)
@@ -291,7 +305,7 @@ def _told(found: _Found, recurrence: Recurrence) -> Translation | NotTranslated:
     gone = sorted(day for day in _absent(found, own, out | changed) if day not in met or day in changed)
     singles = [m for m in extra if _met(m, own, found) is None]
     series = Series(found.pattern.name, start, found.end, tuple(on_day(start, day) for day in gone))
-    left = changed or singles or not found.whole or len(gone) < sum(1 for _ in own.days(first, found.end or first))
+    left = changed or singles or not found.whole or len(gone) < own.how_many(first, found.end or first)
     if not left:
         return NotTranslated(f"no occurrence is left, all are excluded: {found.words}")
     return Translation(
@@ -358,7 +372,7 @@ def _losses(found: _Found) -> tuple[str, ...]:
 def _surplus(found: _Found) -> int:
     """How many days of the pattern the rule does not fall on."""
     assert found.pattern is not None
-    return sum(1 for _ in period_of(found.pattern).days(found.days[0], found.end or found.days[-1])) - len(found.days)
+    return period_of(found.pattern).how_many(found.days[0], found.end or found.days[-1]) - len(found.days)
 
 
 def _because(found: _Found, series: Series) -> str:

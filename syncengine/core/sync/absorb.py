@@ -47,7 +47,8 @@ def absorb(proxy: Proxy, pim: str, resource: Resource, new: Item, type_map: Type
     guest's changes are seen but do not count (CAL-1)."""
     assert proxy.item is not None
     state = ItemState(pim, resource.href, resource.etag, resource.text, unique_id(new, me) or "", proxy.item.made)
-    seen = replace(proxy, item=state, more_from=more_from(new, type_map, me))
+    later = more_from(new, type_map, me)  # reading it once more is no reason to wait longer with telling more
+    seen = replace(proxy, item=state, more_from=later and (proxy.more_from or later))
     if proxy.share is not Share.SHARED:
         return replace(seen, values={**proxy.values, **up(new, type_map, me)}, hold=hold(new, type_map, me))
     seen = replace(seen, hold=hold(new, type_map, me))
@@ -56,6 +57,10 @@ def absorb(proxy: Proxy, pim: str, resource: Resource, new: Item, type_map: Type
     old = snapshot(proxy, type_map)
     moved = moved_up(old, new, type_map, me, proxy.shadow)
     before = up(old, type_map, me) if old else {}
+    when = recurring(type_map)
+    if old and later and moved.keys() & when:  # what is told of when it takes place is told to one and the same day
+        moved |= {name: value for name, value in up(new, type_map, me).items() if name in when}
+        seen = replace(seen, more_from=later)
     lists = {n: united(before[n], v, proxy.values.get(n)) for n, v in moved.items() if n in before and _is_list(n)}
     return replace(seen, values={**proxy.values, **moved, **lists, **_renamed(proxy, state)})
 

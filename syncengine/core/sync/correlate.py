@@ -13,6 +13,7 @@ from dataclasses import replace
 
 from syncengine.core.mapping.apply import moved_down, recurring, told_before
 from syncengine.core.mapping.context import Context
+from syncengine.core.mapping.series import CannotShow
 from syncengine.core.sync.roles import Part, part
 from syncengine.model.activity import DERIVED, Activity, Origin, derived_uid
 from syncengine.model.commands import NaturalKey
@@ -131,4 +132,7 @@ def _agree(
         return False
     if name in recurring(type_map) and told_before(item, there, type_map, me):
         return True
-    return not moved_down(here, {**here, name: there.get(name)}, item, type_map, me)
+    try:
+        return not moved_down(here, {**here, name: there.get(name)}, item, type_map, me)
+    except CannotShow:
+        return False

@@ -84,7 +84,7 @@ def reflect(proxy: Proxy, mapping: Mapping, me: Context, pims: dict[str, str], s
     try:
         changes = moved_down(proxy.values, after.values, item, type_map, me)
     except CannotShow as e:
-        return Reflection(replace(proxy, held=(*proxy.held, Held("", str(e)))))
+        return Reflection(replace(proxy, held=(*proxy.held, Held("", str(e.what)))))
     changes = {name: value for name, value in changes.items() if item is None or item.values.get(name) != value}
     if not changes:
         return Reflection(_with_changed(after, item, me))

@@ -96,6 +96,8 @@ class ItemWrites:
         those of the writes that are in it. A part is not written while its snapshot is older than the resource: then
         the series could not be understood, and what changed of the part with it is not known."""
         first, href = writes[0], split_href(writes[0].href)[0]
+        if len(writes) == 1 and not split_href(first.href)[1]:
+            return first, [first]
         whole = not split_href(first.href)[1]
         known = self.state.resource(first.pim, href)
         if not whole and known is None:
@@ -110,9 +112,17 @@ class ItemWrites:
         )
         for write in parts:
             part = keys[write.after.id]
-            if as_known[part] == snapshots.get(write.after.id):
+            try:
+                if as_known[part] != snapshots.get(write.after.id):
+                    raise ItemError(
+                        "What changed of this occurrence waits: its series cannot be synchronized as it is now.",
+                        fix="See what is said of the series.",
+                    )
                 text = ical.write(text, write.changes, self.work.zone, now[part])
                 carried.append(write)
+            except ItemError as e:
+                with self.state.transaction():
+                    self.work.fail(PROBLEMS, write.after.id, replace(e.problem, where=f"{write.pim}/{write.href}"))
         return (replace(first, href=href, text=text, etag=etag) if carried else None), carried
 
     def _record(self, done: Sequence[_Done], intents: Sequence[str]) -> list[Proxy]:

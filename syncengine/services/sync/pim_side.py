@@ -19,7 +19,7 @@ from syncengine.model.item import Item
 from syncengine.model.mapping import TypeMap
 from syncengine.model.pim import Fetched, Kind, Missing, Resource, Unreadable
 from syncengine.model.proxy import KnownItem, Proxy, Share, There
-from syncengine.services.sync.work import BATCH, Collection, Work
+from syncengine.services.sync.work import BATCH, ODD, Collection, Work, as_item_error
 
 
 class PimSide:
@@ -146,9 +146,8 @@ class PimSide:
             found = self._parts(resource, item) if isinstance(item, Item) and shareable else None
             if proxy is not None and isinstance(item, Item) and not item.lone:
                 self._absorb(proxy, self.name, resource, item)
-        except ItemError as e:
-            where = f"{self.name}/{resource.href}"
-            self.work.fail(self.scope, resource.href, Problem(e.what, where, e.fix))
+        except ODD as e:
+            self._failed(resource.href, as_item_error(e))
             return
         if isinstance(item, Item) and item.lone and shareable:
             self._without_series(resource, proxy)
@@ -159,7 +158,13 @@ class PimSide:
             self.state.solve(self.scope, [resource.href])
         if found is not None:
             before = proxy.item.text if proxy and proxy.item and not proxy.item.gone else ""
-            self._settle_parts(resource, found, new, before)
+            try:
+                self._settle_parts(resource, found, new, before)
+            except ODD as e:
+                self._failed(resource.href, as_item_error(e))
+
+    def _failed(self, href: str, error: ItemError) -> None:
+        self.work.fail(self.scope, href, Problem(error.what, f"{self.name}/{href}", error.fix))
 
     # --- occurrences that stand apart from their series (REC-3) -----------------------------------------------------
 
@@ -239,8 +244,8 @@ class PimSide:
             others = [(p, k) for p, k in uids.get(uid, []) if (p, k.href) != (self.name, resource.href)]
             try:
                 self._place(resource, item, others, adopted)
-            except ItemError as e:
-                self.work.fail(self.scope, resource.href, replace(e.problem, where=f"{self.name}/{resource.href}"))
+            except ODD as e:
+                self._failed(resource.href, as_item_error(e))
             if uid:
                 uids.setdefault(uid, []).append((self.name, KnownItem(resource.href, resource.etag, uid, None, False)))
         self._pair(adopted)
@@ -292,7 +297,11 @@ class PimSide:
         for proxy, item in adopted:
             if partner := pairs(keys[proxy.id], waiting):
                 waiting = [(key, waiter) for key, waiter in waiting if waiter != partner]
-                self._meet(proxy, item, partner)
+                try:
+                    self._meet(proxy, item, partner)
+                except ODD as e:
+                    assert proxy.item is not None
+                    self._failed(proxy.item.href, as_item_error(e))
             else:
                 self.work.save([proxy], dirty=proxy.share is Share.SHARED)
 

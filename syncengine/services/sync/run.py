@@ -36,7 +36,7 @@ from syncengine.services.sync import braking
 from syncengine.services.sync.item_writes import ItemWrites
 from syncengine.services.sync.pim_side import PimSide
 from syncengine.services.sync.server_side import PROBLEMS, SIDE, ServerSide, held_back
-from syncengine.services.sync.work import BATCH, Work
+from syncengine.services.sync.work import BATCH, ODD, Work, as_item_error
 
 PASSES = 3
 """How often one run looks again because something changed while it was being written."""
@@ -183,8 +183,15 @@ class Sync:
         ]
         if due:
             with self.state.transaction():
-                told = [extended(p, type_map, self.work.me(self.work.mapping_of(p))) for p, type_map in due]
-                self.work.save(told, dirty=True)
+                for proxy, type_map in due:
+                    try:
+                        told = extended(proxy, type_map, self.work.me(self.work.mapping_of(proxy)))
+                    except ODD as e:
+                        error = as_item_error(e)
+                        problem = Problem(error.what, error.where or proxy.key, error.fix)
+                        self.work.fail(PROBLEMS, proxy.id, problem)
+                    else:
+                        self.work.save([told], dirty=True)
 
     def _brake(self) -> None:
         braking.check(self.work)
@@ -251,8 +258,8 @@ class Sync:
         keys = type_map.natural_keys if type_map else ()
         try:
             return decide(proxy, rows_of(type_map), keys, self.work.me(mapping), self.work.new_id())
-        except ItemError as e:
-            self._failed(proxy, e)
+        except ODD as e:
+            self._failed(proxy, as_item_error(e))
             return None
 
     def _show(self, live: Sequence[Proxy], writes: list[ItemWrite]) -> None:
@@ -263,8 +270,8 @@ class Sync:
             try:
                 mapping = self.work.mapping_of(proxy)
                 found = reflect(proxy, mapping, self.work.me(mapping), self._homes, self.work.clock())
-            except ItemError as e:
-                self._failed(proxy, e)
+            except ODD as e:
+                self._failed(proxy, as_item_error(e))
                 continue
             if found.write is None:
                 settled.append(found.proxy)

@@ -27,7 +27,7 @@ from syncengine.model.commands import (
 )
 from syncengine.model.proxy import Proxy, Share, There
 from syncengine.model.values import Values
-from syncengine.services.sync.work import Work
+from syncengine.services.sync.work import ODD, Work, as_item_error
 
 SIDE = "server"
 PROBLEMS = "proxy"
@@ -60,7 +60,12 @@ class ServerSide:
         news = [a for a in activities if seen.get(a.id) != (a.version, There.LIVE.value)]
         known = self.state.by_activity(a.id for a in news)
         for activity in news:
-            self._note(activity, known.get(activity.id))
+            try:
+                self._note(activity, known.get(activity.id))
+            except ODD as e:
+                error = as_item_error(e)
+                where = f"{activity.id} ({activity['description'] or 'no subject'})"
+                self.work.fail(PROBLEMS, activity.id, Problem(error.what, where, error.fix))
 
     def _note(self, activity: Activity, proxy: Proxy | None) -> None:
         mapping = self.work.mapping_of(proxy) if proxy else self.work.mapping_for(activity["display_in"])
@@ -111,7 +116,13 @@ class ServerSide:
         going_on = [d.proxy for d in decisions if d.command is None]
         with self.state.transaction():
             for (decision, command), outcome in zip(told, outcomes, strict=True):
-                if (after := self._answered(decision.proxy, command, outcome, decision.because)) is not None:
+                try:
+                    after = self._answered(decision.proxy, command, outcome, decision.because)
+                except ODD as e:
+                    error = as_item_error(e)
+                    self.work.fail(PROBLEMS, decision.proxy.id, Problem(error.what, decision.proxy.key, error.fix))
+                    continue
+                if after is not None:
                     going_on.append(after)
             self.state.done(c.id for _, c in told)
         return [p for p in going_on if p.id not in self._replaced]

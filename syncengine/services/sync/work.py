@@ -13,7 +13,7 @@ from syncengine.core.sync.brakes import MAX_COUNT, MAX_SHARE
 from syncengine.core.sync.correlate import keys_of_activity, keys_of_item, texts_taken
 from syncengine.core.sync.reflect import type_of
 from syncengine.core.sync.roles import Part, part_in
-from syncengine.errors import Problem
+from syncengine.errors import ItemError, Problem
 from syncengine.model.commands import Greeting
 from syncengine.model.directory import Directory
 from syncengine.model.mapping import Mapping, TypeMap
@@ -25,6 +25,16 @@ from syncengine.times import Clock
 
 BATCH = 200
 """How many records a step takes at a time: bounds memory, and what a kill may repeat."""
+
+ODD = (ItemError, ValueError, TypeError, OverflowError)
+"""What the core may raise for one item that nobody has foreseen; it never ends a run (SYN-3)."""
+
+
+def as_item_error(error: Exception) -> ItemError:
+    if isinstance(error, ItemError):
+        return error
+    return ItemError(f"The item cannot be understood: {error}.", fix="Correct its times, or leave it unshared.")
+
 
 Progress = Callable[[str, int], None]
 """(what is being done, in words; how many so far)."""
@@ -106,6 +116,8 @@ class Work:
         """Share the changed occurrences of a series that has come to be shared, where they are the user's to share.
         Inside a transaction."""
         if series.item is None or split_href(series.item.href)[1]:
+            return
+        if "RECURRENCE-ID" not in series.item.text and "RDATE" not in series.item.text:
             return
         rows = self.state.parts(series.item.pim, [series.item.href])
         me = self.me(self.mapping_of(series))
