@@ -10,7 +10,7 @@ from datetime import date, timedelta
 
 import pytest
 
-from syncengine.errors import Stopped
+from syncengine.errors import ItemError, Stopped
 from tests.services.series_desk import (
     FILE,
     FIRST,
@@ -374,3 +374,122 @@ def test_a_series_without_end_is_told_ahead_of_today_after_the_state_was_lost(de
     expires = desk.series()["repeating_expires"]
     assert isinstance(expires, date)
     assert expires > desk.world.now.date()
+
+
+# --- what a review found ---
+
+
+def test_a_refused_edit_of_a_running_series_loses_nothing(told: SeriesDesk) -> None:
+    told.days_pass(20)
+    before = told.activities()
+    with pytest.raises(ItemError, match="earlier than the start"):
+        told.change_from_today(told.series(), planned_completion="2026-03-02T08:00:00Z")
+    assert told.activities() == before
+    assert told.settle().quiet
+    assert "UNTIL" not in told.text()
+
+
+def test_exceptions_given_together_with_a_new_hour_are_those_of_the_series_that_goes_on(told: SeriesDesk) -> None:
+    told.days_pass(20)
+    told.change_from_today(told.series(), planned="2026-03-02T10:00:00Z", exceptions=["2026-04-06T10:00:00Z"])
+    goes_on = next(a for a in told.activities() if a["repeating"] and not a["integration_id"])
+    assert goes_on["exceptions"] == (moment("20260406T100000Z"),)
+
+
+def test_leaving_one_out_of_the_later_part_lets_none_of_the_first_take_place_again(desk: SeriesDesk) -> None:
+    later = changed_from("20260323T090000Z", "20260324T110000Z").replace(
+        "END:VEVENT", "EXDATE:20260330T090000Z\nEND:VEVENT"
+    )
+    desk.put(weekly("EXDATE:20260309T090000Z"), later)
+    desk.settle()
+    part = desk.part("20260324T110000Z")
+    out = [m.isoformat() for m in part["exceptions"]]  # type: ignore[union-attr]
+    desk.change(part, exceptions=[*out, "2026-04-07T11:00:00Z"])
+    desk.settle()
+    series = desk.text().partition("RECURRENCE-ID")[0]
+    assert "20260309T090000Z" in series
+    assert "20260406T090000Z" in series
+
+
+def test_an_endless_series_is_told_on_however_often_it_is_edited(desk: SeriesDesk) -> None:
+    desk.put(weekly(rule="FREQ=WEEKLY;INTERVAL=2"))
+    desk.settle()
+    for week in range(60):
+        desk.days_pass(7)
+        desk.rewrite((f"SUMMARY:{SUBJECT if not week else week - 1}", f"SUMMARY:{week}"))
+        desk.sync()
+    told_until = desk.series()["repeating_expires"]
+    assert isinstance(told_until, date)
+    assert told_until > desk.world.now.date() + timedelta(days=300)
+
+
+def test_an_extra_date_stays_when_its_series_moves_to_another_hour(desk: SeriesDesk) -> None:
+    desk.put(weekly("RDATE:20260311T090000Z"))
+    desk.settle()
+    extra = desk.part("20260311T090000Z")
+    desk.change(desk.series(), planned="2026-03-02T10:00:00Z")
+    desk.change(extra, description="Extra")
+    desk.settle()
+    desk.change(desk.part("20260311T090000Z"), location="Hall")
+    desk.settle()
+    assert desk.part("20260311T090000Z").id == extra.id
+    assert "SUMMARY:Extra" in desk.text()
+    assert "LOCATION:Hall" in desk.text()
+    assert "RECURRENCE-ID:20260311T090000Z" in desk.text()
+
+
+def test_a_later_part_of_another_kind_is_held_with_the_reason(desk: SeriesDesk) -> None:
+    later = (
+        f"BEGIN:VEVENT\nUID:{SERIES}\nDTSTAMP:20260101T000000Z\nSUMMARY:All day\nDTSTART;VALUE=DATE:20260323\n"
+        "DTEND;VALUE=DATE:20260324\nRECURRENCE-ID;RANGE=THISANDFUTURE:20260323T090000Z\nEND:VEVENT"
+    )
+    desk.put(weekly(), later)
+    desk.settle()
+    assert any("all-day" in why for why in desk.held())
+
+
+def test_a_lost_state_and_a_divided_series_do_not_end_the_run(desk: SeriesDesk) -> None:
+    desk.put(weekly(rule="FREQ=WEEKLY;COUNT=12"), changed_from("20260413T090000Z", "20260414T110000Z"))
+    desk.put(event("other", "Other", "20260305T090000Z"), file="other.ics")
+    desk.settle()
+    desk.change(desk.series(), repeating_expires="2026-03-16")
+    desk.lose_state()
+    desk.rewrite(("SUMMARY:Other", "SUMMARY:Another"), file="other.ics")
+    desk.sync()
+    assert len(desk.activities()) == 3
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        f"BEGIN:VEVENT\nUID:odd\nDTSTAMP:20260101T000000Z\nSUMMARY:Odd\nDTSTART;VALUE=DATE:20260302\n"
+        f"DTEND:{FIRST}\nRRULE:FREQ=WEEKLY;BYDAY=WE\nEND:VEVENT",
+        f"BEGIN:VEVENT\nUID:odd\nDTSTAMP:20260101T000000Z\nRRULE:FREQ=WEEKLY\nEND:VEVENT\n"
+        f"BEGIN:VEVENT\nUID:odd\nDTSTAMP:20260101T000000Z\nDTSTART:{FIRST}\n"
+        f"RECURRENCE-ID;RANGE=THISANDFUTURE;VALUE=DATE:20260309\nEND:VEVENT\n"
+        f"BEGIN:VEVENT\nUID:odd\nDTSTAMP:20260101T000000Z\nDTSTART:{FIRST}\n"
+        f"RECURRENCE-ID;RANGE=THISANDFUTURE:20260316T090000Z\nEND:VEVENT",
+    ],
+    ids=["end of another kind", "parts without a start"],
+)
+def test_one_odd_item_does_not_keep_the_others_waiting(desk: SeriesDesk, odd: str) -> None:
+    desk.put(odd, file="odd.ics")
+    desk.put(weekly())
+    desk.sync()
+    assert desk.series()["repeating"]
+
+
+def test_an_end_of_all_time_given_by_the_server_is_written(told: SeriesDesk) -> None:
+    told.change(told.series(), repeating_expires="9999-12-31")
+    told.settle()
+    assert "UNTIL=99991231" in told.text()
+
+
+def test_a_lone_occurrence_that_becomes_a_todo_is_a_problem_of_its_own(desk: SeriesDesk) -> None:
+    desk.put(TO_TUESDAY)
+    desk.put(weekly(uid="good"), file="good.ics")
+    desk.settle()
+    desk.rewrite(("BEGIN:VEVENT", "BEGIN:VTODO"), ("END:VEVENT", "END:VTODO"), ("DTEND", "DUE"))
+    desk.rewrite((f"SUMMARY:{SUBJECT}", "SUMMARY:Better"), file="good.ics")
+    desk.sync()
+    assert desk.series("good")["description"] == "Better"
