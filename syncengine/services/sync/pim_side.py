@@ -150,6 +150,10 @@ class PimSide:
             self._failed(resource.href, as_item_error(e))
             return
         if isinstance(item, Item) and item.lone and shareable:
+            same = next((f for f in found or () if proxy and proxy.item and self._uid(f[1]) == proxy.item.uid), None)
+            if same is not None and proxy is not None:  # it was known as if it were the whole resource
+                self._absorb(proxy, self.name, *same)
+                found, proxy = [f for f in found or () if f is not same], None
             self._without_series(resource, proxy)
         elif proxy is None and isinstance(item, Item) and shareable:
             new.append((resource, item))
