@@ -1,0 +1,49 @@
+"""A client state of the first version: what waited to be translated then is read again after the upgrade."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from importlib import import_module
+from pathlib import Path
+
+import sqlalchemy as sa
+from alembic.migration import MigrationContext
+from alembic.operations import Operations
+
+from syncengine.store.engine import version_table
+from syncengine.store.state import State
+
+
+def test_what_waited_to_be_translated_is_read_again(tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+    first_version(path)
+    connection = sqlite3.connect(path)
+    connection.execute("INSERT INTO token VALUES ('pim:work', 'sync-1'), ('server', '7')")
+    for name, hold in (("series", "not yet translated: every 2 weeks"), ("lunch", "")):
+        doc = json.dumps({"values": {}, "hold": hold})
+        columns = "(id, kind, share, there, activity_id, version, dirty, held, doc)"
+        connection.execute(
+            f"INSERT INTO proxy {columns} VALUES (?, 'event', 'shared', 'absent', ?, 0, 0, 0, ?)", (name, name, doc)
+        )
+        connection.execute(
+            "INSERT INTO item VALUES ('work', ?, ?, 'etag', ?, 0, 0, 'text')", (f"{name}.ics", name, name)
+        )
+    connection.commit()
+    connection.close()
+
+    state = State(str(path))
+    assert state.etags("work") == {"series.ics": "", "lunch.ics": "etag"}
+    assert (state.token("pim:work"), state.token("server")) == (None, "7")
+    state.close()
+
+
+def first_version(path: Path) -> None:
+    engine = sa.create_engine(f"sqlite:///{path}")
+    with engine.begin() as connection:
+        with Operations.context(MigrationContext.configure(connection)):
+            import_module("syncengine.store.migrations.state.versions.0001_first_tables").upgrade()
+        table = version_table("state")
+        connection.exec_driver_sql(f"CREATE TABLE {table} (version_num VARCHAR(32) NOT NULL)")
+        connection.exec_driver_sql(f"INSERT INTO {table} VALUES ('0001')")
+    engine.dispose()
