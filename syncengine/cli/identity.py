@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import os
 import re
-import sys
-from collections.abc import Callable
 
 import click
 
+from syncengine.cli.lines import answer_lines
 from syncengine.core.ical import uid as calendar
 from syncengine.core.mime import message_id as mail
 
@@ -45,18 +42,11 @@ Families of UIDs (--uid):
 @click.option("--uid", "as_uid", is_flag=True, help="The lines are UIDs of calendar entries.")
 def message_id(as_uid: bool) -> None:
     tell = _tell_uid if as_uid else _tell_message_id
-    try:
-        _answer(tell)
-    except BrokenPipeError:  # whoever read has enough; what is still unwritten must not fail at the end either
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    answer_lines(lambda line: tell(_value(line)))
 
 
-def _answer(tell: Callable[[str], dict[str, str | None]]) -> None:
-    for line in sys.stdin.buffer:
-        text = line.removesuffix(b"\n").removesuffix(b"\r").decode("utf-8", "surrogateescape")
-        value = _ESCAPE.sub(lambda found: _MEANT[found[1]], text)
-        sys.stdout.write(json.dumps(tell(value)) + "\n")
-        sys.stdout.flush()
+def _value(line: bytes) -> str:
+    return _ESCAPE.sub(lambda found: _MEANT[found[1]], line.decode("utf-8", "surrogateescape"))
 
 
 def _tell_message_id(value: str) -> dict[str, str | None]:

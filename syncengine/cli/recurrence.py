@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import os
-import sys
 from datetime import date, datetime
 from pathlib import Path
 
 import click
 
 from syncengine.bootstrap import load_mapping, shipped_mapping
+from syncengine.cli.lines import answer_lines
 from syncengine.cli.output import command, config_option, read_config
 from syncengine.core.recurrence.answer import answer
 from syncengine.model.recurrence import Limits
@@ -64,16 +62,16 @@ def recurrence(horizon: date | None, mapping_name: str | None, config_path: Path
     else:
         mapping = shipped_mapping(mapping_name or "default")
     limits = Limits(_today(), mapping.years, horizon)
-    malformed = False
-    try:
-        for line in sys.stdin.buffer:
-            told = answer(line.decode("utf-8", "replace"), mapping.patterns, limits)
-            malformed = malformed or "error" in told
-            sys.stdout.write(json.dumps(told) + "\n")
-            sys.stdout.flush()
-    except BrokenPipeError:  # whoever read has enough; what is still unwritten must not fail at the end either
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return int(malformed)
+    malformed: list[bool] = []
+
+    def tell(line: bytes) -> dict[str, object]:
+        told = answer(line.decode("utf-8", "replace"), mapping.patterns, limits)
+        if "error" in told and not malformed:
+            malformed.append(True)
+        return told
+
+    answer_lines(tell)
+    return int(bool(malformed))
 
 
 def _today() -> date:
