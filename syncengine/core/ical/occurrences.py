@@ -16,15 +16,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime
 from itertools import pairwise
 
 from syncengine.core.ical.lines import Component
 from syncengine.core.ical.values import parts
-from syncengine.core.recurrence.wall import day_of, instant, like, named_days
+from syncengine.core.recurrence.wall import after, day_of, instant, length, like, named_days
 from syncengine.errors import ItemError
 from syncengine.model.item import PimValue, PimValues
-from syncengine.times import Moment, is_date
+from syncengine.times import Moment
 
 Own = dict[str, PimValue]
 _OF_THE_SERIES = frozenset({"uid", "rrule", "rdate", "exdate", "recurrence-id", "sequence"})
@@ -76,32 +76,23 @@ def _changes_nothing(values: Own, own: Own, original: Moment) -> bool:
     out = own.get("exdate")
     if isinstance(out, tuple) and day_of(original, own_start) in named_days(out, own_start):  # type: ignore[arg-type]
         return False  # left out of the series and here all the same: it stands apart
-    lengths = ((_length(v, v.get("dtstart"), name) for v in (values, own)) for name in ("dtend", "due"))
-    if any(one != other for one, other in lengths):
+    if any(_length(values, name) != _length(own, name) for name in ("dtend", "due")):
         return False
     names = (values.keys() | own.keys()) - _OF_THE_SERIES - _TIMES
     return all(values.get(name) == own.get(name) for name in names)
 
 
-def _length(values: PimValues, start: PimValue, name: str) -> object:
+def _length(values: PimValues, name: str) -> object:
     """How long it is from the start to that time; the time itself where the two cannot be compared."""
-    end = values.get(name)
-    if isinstance(start, datetime) and isinstance(end, datetime):
-        comparable = (start.tzinfo is None) == (end.tzinfo is None)
-        return instant(end) - instant(start) if comparable else end
-    if isinstance(start, date) and isinstance(end, date) and is_date(start) and is_date(end):
-        return end - start
-    return end
+    long = length(values.get("dtstart"), values.get(name))
+    return values.get(name) if long is None else long
 
 
 def key_of(original: Moment, start: Moment | None) -> str:
     """The key of the occurrence that originally began then; `start` is the series' own."""
-    if not isinstance(original, datetime):
-        return f"{original:%Y%m%d}"
-    if isinstance(start, datetime) and original.tzinfo and start.tzinfo:
-        original = original.astimezone(start.tzinfo)
-    usual = start is None or (isinstance(start, datetime) and original.time() == start.time())
-    return f"{original:%Y%m%d}" if usual else f"{original:%Y%m%dT%H%M%S}"
+    original = original if start is None else like(original, start)
+    timed = isinstance(original, datetime) and isinstance(start, datetime) and original.time() != start.time()
+    return f"{original:%Y%m%dT%H%M%S}" if timed else f"{original:%Y%m%d}"
 
 
 def keys(others: Sequence[Changed], own: Own | None, *, idle: bool = False) -> dict[str, Changed]:
@@ -122,21 +113,26 @@ def keys(others: Sequence[Changed], own: Own | None, *, idle: bool = False) -> d
 def master_values(own: Own, others: Sequence[Changed]) -> Own:
     """The series' values, with what the others take away from it."""
     values = dict(own)
-    if taken := tuple(c.original for c in others if not c.idle and not c.later):
+    if taken := _taken(others):
         values["changed"] = taken
     if later := [c.original for c in others if c.later]:
         values["before"] = later[0]
     return values
 
 
+def _taken(others: Sequence[Changed]) -> tuple[Moment, ...]:
+    """The occurrences the series has no more: changed or cancelled ones."""
+    return tuple(c.original for c in others if not c.idle and not c.later)
+
+
 def later_part(changed: Changed, own: Own, others: Sequence[Changed]) -> Own:
     """The values of the part of the series that begins with `changed`: its own, and the series' rule."""
-    values = {name: own[name] for name in ("rrule", "rdate", "exdate") if name in own} | changed.values
+    values = {name: own[name] for name in ("rrule", "rdate") if name in own} | changed.values
     values["series-start"] = own.get("dtstart")
     out = (*_moments(own.get("exdate")), *_moments(changed.values.get("exdate")))
     if out:
         values["exdate"] = out
-    if taken := tuple(c.original for c in others if not c.idle and not c.later):
+    if taken := _taken(others):
         values["changed"] = taken
     mine = str(instant(changed.original))
     following = [c.original for c in others if c.later and str(instant(c.original)) > mine]
@@ -162,19 +158,10 @@ def occurrence_at(own: Own, original: Moment) -> Own:
     """The values of the occurrence that begins then: the series' own, as long, exactly (RFC 5545 3.8.5.3)."""
     start = own.get("dtstart")
     assert isinstance(start, date)
-    if isinstance(original, datetime) and isinstance(start, datetime) and original.tzinfo and start.tzinfo:
-        original = original.astimezone(start.tzinfo)
+    original = like(original, start)
     values = {name: value for name, value in own.items() if name not in _OF_THE_SERIES}
     values |= {"dtstart": original, "recurrence-id": original}
     for name in ("dtend", "due"):
-        end = own.get(name)
-        length = _length(own, start, name)
-        if isinstance(end, date) and isinstance(length, timedelta):
-            values[name] = _after(original, length)
+        if (long := length(start, own.get(name))) is not None:
+            values[name] = after(original, long)
     return values
-
-
-def _after(start: Moment, length: timedelta) -> Moment:
-    if isinstance(start, datetime) and start.tzinfo:
-        return (start.astimezone(UTC) + length).astimezone(start.tzinfo)
-    return start + length

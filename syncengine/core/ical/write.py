@@ -37,7 +37,7 @@ from syncengine.times import Moment, is_date, to_utc
 
 _TIMES = frozenset({"dtstart", "dtend", "due", "exdate", "rdate", "recurrence-id"})
 _LIKE_THE_START = frozenset({"exdate", "rdate"})
-_OF_THE_SERIES = frozenset({"rrule", "rdate", "exdate", "exrule", "recurrence-id"})
+_REPETITION = frozenset({"rrule", "rdate", "exdate", "exrule", "recurrence-id"})
 _SPAN = ("dtstart", "dtend", "due")
 _UTC_ONLY = frozenset({"completed"})
 _RAW = frozenset({"rrule", "priority", "percent-complete", "duration"})
@@ -88,15 +88,10 @@ def write(text: str, changes: PimValues, zone: ZoneInfo, part: str = "") -> str:
 
 def find(text: str, part: str = "") -> Component | None:
     """The component of the series, or of its part of that key. Raises ItemError."""
-    calendar = parse(text)
-    components = items_in(calendar)
     if not part:
-        return master_of(text, components)
-    return next((c for key, c in _parts(text).items() if key == part), None)
-
-
-def _parts(text: str) -> dict[str, Component]:
-    return {key: changed.component for key, changed in parts_of(text).items()}
+        return master_of(text, items_in(parse(text)))
+    changed = parts_of(text).get(part)
+    return changed.component if changed else None
 
 
 def cut(text: str, part: str) -> str:
@@ -162,7 +157,7 @@ def with_occurrence(text: str, original: Moment, zone: ZoneInfo) -> tuple[str, s
         if name in ("dtstart", "dtend", "due"):
             form, params = _form(text, master, series, name, zone), parts(text, line)[1]
             lines += [_fold(one, newline) for one in _lines(name, item.values.get(name), params, form)]
-        elif name not in _OF_THE_SERIES:
+        elif name not in _REPETITION:
             lines.append(text[line.start : line.end])
     lines += [text[child.start : child.end] for child in master.children]
     lines.append(f"END:{master.name}")
@@ -216,7 +211,7 @@ def _idle_follows(
 ) -> list[tuple[int, int, str]]:
     """The same change in a component that is to go on changing nothing; its times are as far from its original start
     as the series' are from the series' start."""
-    own: dict[str, PimValue] = {n: v for n, v in changes.items() if n not in _OF_THE_SERIES}
+    own: dict[str, PimValue] = {n: v for n, v in changes.items() if n not in _REPETITION}
     if timed := own.keys() & {*_SPAN, "duration"}:
         settled = {n: v for n, v in _settled(item, changes, clock) if n in _SPAN}
         there = occurrence_at({**item.values, **settled}, original or changed.original)

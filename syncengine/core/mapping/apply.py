@@ -111,10 +111,13 @@ def moved_down(old: Values, new: Values, item: Item | None, type_map: TypeMap, c
 
 def untranslated(item: Item, type_map: TypeMap, context: Context) -> str | None:
     """Why the item's recurrence cannot go up, in words for people; None when it can or the map has no recurrence."""
-    if not any(row.converter == "repeating" for row in _moving(type_map, Direction.DOWN)):
-        return None
-    told = series.translation_of(item.values, context)
+    told = _told(item, type_map, context)
     return told.reason if isinstance(told, NotTranslated) else None
+
+
+def _told(item: Item, type_map: TypeMap, context: Context) -> Translation | NotTranslated | None:
+    maps_it = any(row.converter == "repeating" for row in _moving(type_map, Direction.DOWN))
+    return series.translation_of(item.values, context) if maps_it else None
 
 
 def recurring(type_map: TypeMap) -> frozenset[str]:
@@ -137,9 +140,7 @@ def told_before(item: Item, there: Values, type_map: TypeMap, context: Context) 
 
 def more_from(item: Item, type_map: TypeMap, context: Context) -> date | None:
     """The day from which a later sync can tell more of an endless series; None where all of it is told (REC-4)."""
-    if not any(row.converter == "repeating" for row in _moving(type_map, Direction.DOWN)):
-        return None
-    told = series.translation_of(item.values, context)
+    told = _told(item, type_map, context)
     return told.more_from if isinstance(told, Translation) else None
 
 

@@ -8,7 +8,7 @@ in such a part, `series-start`, the DTSTART its rule is anchored on.
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta, tzinfo
+from datetime import date, datetime, timedelta, tzinfo
 from functools import lru_cache
 from typing import cast
 
@@ -18,13 +18,13 @@ from syncengine.core.mapping.silence import SILENT, Silent
 from syncengine.core.recurrence.back import back
 from syncengine.core.recurrence.pattern import named, period_of, to_rrule
 from syncengine.core.recurrence.translate import translate
-from syncengine.core.recurrence.wall import day_of, instant, named_days, on_day
+from syncengine.core.recurrence.wall import after, day_of, instant, length, named_days, on_day
 from syncengine.errors import ItemError
 from syncengine.model.item import PimValue, PimValues
 from syncengine.model.mapping import FieldMap, Pattern
 from syncengine.model.recurrence import Limits, NotTranslated, Recurrence, Series, Translation
 from syncengine.model.values import Value, Values
-from syncengine.times import Moment, is_date, iso
+from syncengine.times import Moment, iso
 
 
 class CannotShow(ItemError):
@@ -65,12 +65,7 @@ def translation_of(values: PimValues, context: Context) -> Translation | NotTran
     recurrence = recurrence_of(values, context)
     if recurrence is None:
         return None
-    return translated(recurrence, context.patterns, Limits(context.this_day, context.years, context.horizon))
-
-
-def translated(recurrence: Recurrence, patterns: tuple[Pattern, ...], limits: Limits) -> Translation | NotTranslated:
-    """`translate`, remembered: an item is asked field by field."""
-    return _remembered(_Key(recurrence), patterns, limits)
+    return _remembered(_Key(recurrence), context.patterns, Limits(context.this_day, context.years, context.horizon))
 
 
 class _Key:
@@ -91,6 +86,7 @@ class _Key:
 
 @lru_cache(maxsize=64)
 def _remembered(key: _Key, patterns: tuple[Pattern, ...], limits: Limits) -> Translation | NotTranslated:
+    """An item is asked field by field."""
     return translate(key.recurrence, patterns, limits)
 
 
@@ -115,20 +111,9 @@ def at_first_occurrence(values: PimValues, context: Context) -> PimValues:
     if instant(told.start) == instant(_settled(start, context)):
         return values
     moved: dict[str, PimValue] = {**values, "dtstart": told.start}
-    if isinstance(end, date):
-        moved["dtend"] = ended(_settled(start, context), _settled(end, context), told.start)
+    if isinstance(end, date) and (long := length(_settled(start, context), _settled(end, context))) is not None:
+        moved["dtend"] = after(told.start, long)
     return moved
-
-
-def ended(start: Moment, end: Moment, new_start: Moment) -> Moment:
-    """The end of an occurrence that starts at `new_start` and is as long as one from `start` to `end`: exact time, on
-    the wall clock of its zone (RFC 5545 3.8.5.3)."""
-    if is_date(start) != is_date(end):
-        return end
-    length: timedelta = instant(end) - instant(start)
-    if not isinstance(new_start, datetime) or new_start.tzinfo is None:
-        return new_start + length
-    return (new_start.astimezone(UTC) + length).astimezone(new_start.tzinfo)
 
 
 # --- converters ------------------------------------------------------------------------------------------------------
@@ -239,9 +224,9 @@ def _changed_values(has: Recurrence, found: Recurrence) -> dict[str, PimValue]:
     said: dict[str, PimValue] = {}
     if found.rrule != has.rrule:
         said["rrule"] = found.rrule or None
-    for name, before, after in (("exdate", has.exdates, found.exdates), ("rdate", has.rdates, found.rdates)):
-        if [instant(m) for m in before] != [instant(m) for m in after]:
-            said[name] = after or None
+    for name, old, new in (("exdate", has.exdates, found.exdates), ("rdate", has.rdates, found.rdates)):
+        if [instant(m) for m in old] != [instant(m) for m in new]:
+            said[name] = new or None
     return said
 
 

@@ -244,11 +244,8 @@ def _zoned(wall: Moment, start: Moment) -> Moment:
 
 def _wall(moment: Moment, start: Moment) -> Moment:
     """A moment as the expander gives them: naive, on the start's wall clock; a date where the start is one."""
-    if not isinstance(start, datetime):
-        return day_of(moment, start)
-    if not isinstance(moment, datetime):
-        return datetime.combine(moment, start.time())
-    return (moment.astimezone(start.tzinfo) if moment.tzinfo and start.tzinfo else moment).replace(tzinfo=None)
+    here = like(moment, start)
+    return here.replace(tzinfo=None) if isinstance(here, datetime) else here
 
 
 def _shift(recurrence: Recurrence) -> timedelta | None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from datetime import UTC, date, datetime, tzinfo
+from datetime import UTC, date, datetime, timedelta, tzinfo
 
-from syncengine.times import Moment
+from syncengine.times import Moment, is_date
 
 
 def day_of(moment: Moment, start: Moment) -> date:
@@ -45,6 +45,21 @@ def like(moment: Moment, start: Moment) -> Moment:
     if moment.tzinfo and start.tzinfo:
         return _in_zone(moment, start.tzinfo)
     return moment.replace(tzinfo=start.tzinfo)
+
+
+def length(start: object, end: object) -> timedelta | None:
+    """How long it is from one to the other, exactly; None where they are not of one kind."""
+    if isinstance(start, datetime) and isinstance(end, datetime):
+        return instant(end) - instant(start) if (start.tzinfo is None) == (end.tzinfo is None) else None
+    alike = isinstance(start, date) and isinstance(end, date) and is_date(start) and is_date(end)
+    return end - start if alike else None  # type: ignore[operator]
+
+
+def after(start: Moment, passed: timedelta) -> Moment:
+    """So much later, in exact time, on the start's own wall clock (RFC 5545 3.8.5.3)."""
+    if isinstance(start, datetime) and start.tzinfo:
+        return (start.astimezone(UTC) + passed).astimezone(start.tzinfo)
+    return start + passed
 
 
 def same_occurrence(moment: Moment, start: Moment) -> date | None:
