@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from syncengine.core.sync.correlate import key_texts, keys_of_activity, keys_of_item, link, pairs
 from syncengine.core.sync.merge import merge
 from syncengine.core.sync.reflect import rows_of
-from syncengine.core.sync.roles import part_in
+from syncengine.core.sync.roles import role_in
 from syncengine.model.activity import Activity
 from syncengine.model.pim import Kind
 from syncengine.model.proxy import ItemState, Proxy, Share, There
@@ -133,7 +133,7 @@ def first_contact(here: Values, there: Activity) -> tuple[Proxy, object]:
     item = ItemState("work", "u1.ics", "1", "", "u1")
     proxy = link(Proxy("p", Kind.EVENT, here, item=item), there, None, EVENTS, ME)
     assert (proxy.share, proxy.there, proxy.server) == (Share.SHARED, There.LIVE, there)
-    return proxy, merge(proxy, rows_of(EVENTS), part_in(proxy, ME))
+    return proxy, merge(proxy, rows_of(EVENTS), role_in(proxy, ME))
 
 
 def test_equal_records_have_nothing_to_tell_each_other() -> None:
@@ -184,7 +184,7 @@ def test_what_an_item_shows_only_coarsely_agrees() -> None:
     item = todo(summary="Buy milk", priority=1)
     here = {"integration_id": "u1", "owner": "E1", "description": "Buy milk", "priority": "2-High"}
     proxy = link(Proxy("p", Kind.TODO, here), activity({**here, "priority": "1-ASAP"}), item, TODOS, ME)
-    found = merge(proxy, rows_of(TODOS), part_in(proxy, ME))
+    found = merge(proxy, rows_of(TODOS), role_in(proxy, ME))
     assert (found.push, found.pull, found.held) == ({}, {}, ())
     assert proxy.values["priority"] == "1-ASAP"
 

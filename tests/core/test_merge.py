@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from syncengine.core.sync.merge import Merge, Rows, merge
 from syncengine.core.sync.reconcile import pulled, stored
-from syncengine.core.sync.roles import Part
+from syncengine.core.sync.roles import Role
 from syncengine.model.activity import Activity
 from syncengine.model.mapping import Direction, FieldMap, Policy
 from syncengine.model.proxy import Held, Proxy, same
@@ -31,8 +31,8 @@ def proxy(base: Values, here: Values, there: Values) -> Proxy:
     return Proxy("p", None, here, agreed=base, server=Activity("a", 3, there), stored=base)
 
 
-def merged(base: Values, here: Values, there: Values, part: Part = Part.OWNER) -> Merge:
-    return merge(proxy(base, here, there), ROWS, part)
+def merged(base: Values, here: Values, there: Values, role: Role = Role.OWNER) -> Merge:
+    return merge(proxy(base, here, there), ROWS, role)
 
 
 # --- one field -------------------------------------------------------------------------------------------------------
@@ -117,7 +117,7 @@ def test_each_side_is_compared_with_its_own_past() -> None:
         server=Activity("a", 3, {"comments": "a long"}),
         stored={"comments": "a long"},
     )
-    assert merge(rounding, ROWS, Part.OWNER) == Merge({}, {}, (), False, False)
+    assert merge(rounding, ROWS, Role.OWNER) == Merge({}, {}, (), False, False)
 
 
 # --- people ----------------------------------------------------------------------------------------------------------
@@ -170,17 +170,17 @@ def test_it_does_not_matter_who_synchronizes_first(
 def test_a_guests_values_are_never_changes() -> None:
     base = {"description": "Lunch", "integration_id": "u"}
     here, there = base | {"description": "Mine", "location": "Bar"}, base | {"description": "Late"}
-    assert merged(base, here, there, Part.GUEST) == Merge({}, {"description": "Late"}, (), here=False, there=True)
+    assert merged(base, here, there, Role.GUEST) == Merge({}, {"description": "Late"}, (), here=False, there=True)
 
 
 def test_a_guest_brings_the_id_to_an_activity_that_has_none() -> None:
-    assert merged({}, {"integration_id": "u"}, {}, Part.GUEST).push == {"integration_id": "u"}
-    held = merged({"integration_id": "u"}, {"integration_id": "v"}, {"integration_id": "u"}, Part.GUEST)
+    assert merged({}, {"integration_id": "u"}, {}, Role.GUEST).push == {"integration_id": "u"}
+    held = merged({"integration_id": "u"}, {"integration_id": "v"}, {"integration_id": "u"}, Role.GUEST)
     assert held.push == {}
 
 
 def test_of_the_generic_owners_team_everybodys_word_counts() -> None:
-    assert merged({"description": "a"}, {"description": "b"}, {"description": "a"}, Part.TEAM).push == {
+    assert merged({"description": "a"}, {"description": "b"}, {"description": "a"}, Role.TEAM).push == {
         "description": "b"
     }
 
@@ -192,53 +192,53 @@ RECORDS = st.fixed_dictionaries({}, optional=dict.fromkeys(NAMES, WORDS) | {"emp
 
 
 @settings(max_examples=300)
-@given(base=RECORDS, here=RECORDS, there=RECORDS, part=st.sampled_from(Part))
-def test_every_difference_is_dealt_with_once(base: Values, here: Values, there: Values, part: Part) -> None:
-    found = merged(base, here, there, part)
+@given(base=RECORDS, here=RECORDS, there=RECORDS, role=st.sampled_from(Role))
+def test_every_difference_is_dealt_with_once(base: Values, here: Values, there: Values, role: Role) -> None:
+    found = merged(base, here, there, role)
     held = {h.field for h in found.held}
     assert not (found.push.keys() & found.pull.keys() | found.push.keys() & held | found.pull.keys() & held)
     for name in {*base, *here, *there} - found.push.keys() - found.pull.keys() - held:
         changed_there = not same(there, base, name)
-        mine_counts = part is not Part.GUEST and name != "priority"
+        mine_counts = role is not Role.GUEST and name != "priority"
         assert not changed_there
         assert not mine_counts or same(here, base, name)
 
 
 @settings(max_examples=300)
-@given(base=RECORDS, here=RECORDS, there=RECORDS, part=st.sampled_from([Part.OWNER, Part.TEAM]))
-def test_carried_out_nothing_is_left_but_the_conflicts(base: Values, here: Values, there: Values, part: Part) -> None:
+@given(base=RECORDS, here=RECORDS, there=RECORDS, role=st.sampled_from([Role.OWNER, Role.TEAM]))
+def test_carried_out_nothing_is_left_but_the_conflicts(base: Values, here: Values, there: Values, role: Role) -> None:
     """The server stores what it is told, the item shows what comes down; then only held fields differ."""
     before = proxy(base, here, there)
-    found = merge(before, ROWS, part)
+    found = merge(before, ROWS, role)
     assert before.server
     server = Activity("a", 4, {**there, **found.push})
     after = stored(before, found.push, server, ROWS)
-    again = merge(after, ROWS, part)
+    again = merge(after, ROWS, role)
     after = pulled(after, again.pull)
-    last = merge(after, ROWS, part)
+    last = merge(after, ROWS, role)
     assert (last.push, last.pull) == ({}, {})
     assert {h.field for h in last.held} == {h.field for h in found.held}
     for name in {*base, *here, *there} - {h.field for h in last.held} - {"priority"}:
         assert same(after.values, server.values, name)
 
 
-@pytest.mark.parametrize("part", [Part.OWNER, Part.TEAM])
-def test_a_held_field_keeps_its_base_while_the_others_advance(part: Part) -> None:
+@pytest.mark.parametrize("role", [Role.OWNER, Role.TEAM])
+def test_a_held_field_keeps_its_base_while_the_others_advance(role: Role) -> None:
     base = {"description": "Lunch", "location": "Canteen"}
     before = proxy(base, {"description": "Early", "location": "Bar"}, {"description": "Late", "location": "Canteen"})
-    found = merge(before, ROWS, part)
+    found = merge(before, ROWS, role)
     server = Activity("a", 4, {"description": "Late", "location": "Bar"})
     after = stored(before, found.push, server, ROWS)
     assert (after.agreed["location"], after.stored["location"]) == ("Bar", "Bar")
     assert (after.agreed["description"], after.stored["description"]) == ("Lunch", "Lunch")
-    assert merge(after, ROWS, part).held == found.held
+    assert merge(after, ROWS, role).held == found.held
 
 
 def test_a_united_list_comes_down_after_it_went_up() -> None:
     """One side added, the other too: the list sent holds both, and the sender does not take it back afterwards."""
     before = proxy({"employees": ("a",)}, {"employees": ("a", "b")}, {"employees": ("a", "c")})
-    sent = merge(before, ROWS, Part.OWNER).push
+    sent = merge(before, ROWS, Role.OWNER).push
     after = stored(before, sent, Activity("a", 4, {"employees": ("a", "b", "c")}), ROWS)
-    found = merge(after, ROWS, Part.OWNER)
+    found = merge(after, ROWS, Role.OWNER)
     assert (found.push, found.pull) == ({}, {"employees": ("a", "b", "c")})
-    assert merge(pulled(after, found.pull), ROWS, Part.OWNER) == Merge({}, {}, (), False, False)
+    assert merge(pulled(after, found.pull), ROWS, Role.OWNER) == Merge({}, {}, (), False, False)

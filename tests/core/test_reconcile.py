@@ -9,7 +9,7 @@ import pytest
 from syncengine.core.sync.merge import Merge, merge
 from syncengine.core.sync.reconcile import VERDICTS, decide, here, predicted, pulled, stored, there
 from syncengine.core.sync.reflect import rows_of
-from syncengine.core.sync.roles import Part, part_in
+from syncengine.core.sync.roles import Role, role_in
 from syncengine.model.activity import Activity
 from syncengine.model.commands import Delete, Insert, Leave, Removed, Stored, Update
 from syncengine.model.mapping import Authority, FieldMap
@@ -42,7 +42,7 @@ def test_a_server_that_rounds_causes_no_second_write() -> None:
     sent = {"comments": "a long text"}
     after = stored(Proxy("p", None, sent), sent, Activity("a", 1, {"comments": "a long"}), ROWS)
     assert after.values == sent, "the client keeps its own value"
-    assert merge(after, ROWS, Part.OWNER) == Merge({}, {}, (), False, False)
+    assert merge(after, ROWS, Role.OWNER) == Merge({}, {}, (), False, False)
 
 
 def test_people_are_as_the_server_says() -> None:
@@ -50,7 +50,7 @@ def test_people_are_as_the_server_says() -> None:
     server = Activity("a", 1, {"employees": ("E1", "E2"), "owner": "E9"})
     after = stored(Proxy("p", None, sent), sent, server, ROWS)
     assert after.values == server.values
-    assert merge(after, ROWS, Part.OWNER) == Merge({}, {}, (), False, False)
+    assert merge(after, ROWS, Role.OWNER) == Merge({}, {}, (), False, False)
 
 
 def test_what_the_server_fills_in_by_itself_comes_down() -> None:
@@ -60,14 +60,14 @@ def test_what_the_server_fills_in_by_itself_comes_down() -> None:
         Activity("a", 1, {"comments": "x", "status": "Open"}),
         ROWS,
     )
-    assert merge(after, ROWS, Part.OWNER).pull == {"status": "Open"}
+    assert merge(after, ROWS, Role.OWNER).pull == {"status": "Open"}
 
 
 def test_what_was_typed_while_the_answer_was_lost_is_still_to_go_up() -> None:
     """After a kill the item is absorbed before the answer is asked for again."""
     sent = {"comments": "first"}
     after = stored(Proxy("p", None, {"comments": "second"}), sent, Activity("a", 1, sent), ROWS)
-    assert merge(after, ROWS, Part.OWNER).push == {"comments": "second"}
+    assert merge(after, ROWS, Role.OWNER).push == {"comments": "second"}
 
 
 def test_a_rehearsal_predicts_what_a_command_asks_for() -> None:
@@ -134,7 +134,7 @@ def test_who_deletes_decides_what_that_means(owner: str, command: type) -> None:
 def test_the_servers_word_on_the_owner_counts() -> None:
     """A copy that names another organizer does not make a guest an owner."""
     proxy = linked(BASE, {**BASE, "owner": "E2"}, {**BASE, "owner": "E2"})
-    assert part_in(proxy, ME) is Part.GUEST
+    assert role_in(proxy, ME) is Role.GUEST
 
 
 def test_every_verdict_has_its_reason_in_words() -> None:
@@ -152,8 +152,8 @@ def test_no_proxy_is_without_a_row(
     base = {**BASE, "owner": owner}
     values = {**base, "location": "Bar"} if changed else base
     proxy = replace(linked(values, {**base, "description": "Late"}, base), share=share, item=item, there=where)
-    part = part_in(proxy, ME)
+    role = role_in(proxy, ME)
     for one in (proxy, replace(proxy, server=None, there=There.ABSENT)):
         on_server = one.server is not None and one.there is not There.ABSENT
-        merged = merge(one, rows_of(EVENTS), part) if on_server else None
-        assert (here(one, merged, part), there(one, merged)) in VERDICTS
+        merged = merge(one, rows_of(EVENTS), role) if on_server else None
+        assert (here(one, merged, role), there(one, merged)) in VERDICTS

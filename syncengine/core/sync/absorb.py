@@ -13,7 +13,7 @@ from syncengine.core.ical.read import NotShareable, read
 from syncengine.core.mapping.apply import defaults, more_from, moved_up, recurring, unique_id, untranslated, up
 from syncengine.core.mapping.context import Context
 from syncengine.core.sync.merge import united
-from syncengine.core.sync.roles import Part, part_in
+from syncengine.core.sync.roles import Role, role_in
 from syncengine.model.activity import field_type
 from syncengine.model.item import Item
 from syncengine.model.mapping import Mapping, TypeMap
@@ -52,13 +52,12 @@ def absorb(proxy: Proxy, pim: str, resource: Resource, new: Item, type_map: Type
     if proxy.share is not Share.SHARED:
         return replace(seen, values={**proxy.values, **up(new, type_map, me)}, hold=hold(new, type_map, me))
     seen = replace(seen, hold=hold(new, type_map, me))
-    if part_in(proxy, me) is Part.GUEST and proxy.there is not There.ABSENT:
+    if role_in(proxy, me) is Role.GUEST and proxy.there is not There.ABSENT:
         return seen
     old = snapshot(proxy, type_map)
     moved = moved_up(old, new, type_map, me, proxy.shadow)
     before = up(old, type_map, me) if old else {}
-    when = recurring(type_map)
-    if old and later and moved.keys() & when:  # what is told of when it takes place is told to one and the same day
+    if old and later and moved.keys() & (when := recurring(type_map)):  # all of it is told to one and the same day
         moved |= {name: value for name, value in up(new, type_map, me).items() if name in when}
         seen = replace(seen, more_from=later)
     lists = {n: united(before[n], v, proxy.values.get(n)) for n, v in moved.items() if n in before and _is_list(n)}
@@ -74,7 +73,7 @@ def _renamed(proxy: Proxy, state: ItemState) -> Values:
 def extended(proxy: Proxy, type_map: TypeMap, me: Context) -> Proxy:
     """The proxy with as much of its endless series as can be told today (REC-4)."""
     item = snapshot(proxy, type_map)
-    if item is None or part_in(proxy, me) is Part.GUEST:
+    if item is None or role_in(proxy, me) is Role.GUEST:
         return replace(proxy, more_from=None)
     later, why = more_from(item, type_map, me), hold(item, type_map, me)
     if later is None and not why:  # it has been given an end meanwhile

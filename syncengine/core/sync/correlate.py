@@ -14,7 +14,7 @@ from dataclasses import replace
 from syncengine.core.mapping.apply import moved_down, recurring, told_before
 from syncengine.core.mapping.context import Context
 from syncengine.core.mapping.series import CannotShow
-from syncengine.core.sync.roles import Part, part
+from syncengine.core.sync.roles import Role, role
 from syncengine.model.activity import DERIVED, Activity, Origin, derived_uid
 from syncengine.model.commands import NaturalKey
 from syncengine.model.item import Item
@@ -113,8 +113,8 @@ def link(proxy: Proxy, activity: Activity, item: Item | None, type_map: TypeMap,
 def _yields(proxy: Proxy, activity: Activity, me: Context) -> bool:
     """Whether this copy's values are no differences (KEY-5): it is a guest's, or one of several participants' in a
     meeting nobody here organizes, who may have got an older revision."""
-    theirs = part(activity.values, me)
-    return theirs is Part.GUEST or (theirs is Part.TEAM and part(proxy.values, me) is not Part.OWNER)
+    theirs = role(activity.values, me)
+    return theirs is Role.GUEST or (theirs is Role.TEAM and role(proxy.values, me) is not Role.OWNER)
 
 
 def _finds_owner(name: str, activity: Activity, me: Context) -> bool:

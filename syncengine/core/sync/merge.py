@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from syncengine.core.sync.roles import Part
+from syncengine.core.sync.roles import Role
 from syncengine.model.activity import SERVER_ONLY, field_type
 from syncengine.model.mapping import Direction, FieldMap, Policy
 from syncengine.model.proxy import Held, Proxy, same
@@ -27,7 +27,7 @@ class Merge:
     there: bool
 
 
-def merge(proxy: Proxy, rows: Rows, part: Part) -> Merge:
+def merge(proxy: Proxy, rows: Rows, role: Role) -> Merge:
     """Compares each side with its own past, field by field. A guest's values are never changes; only the
     integration id of an activity that has none goes up from any copy (KEY-2)."""
     assert proxy.server is not None
@@ -38,7 +38,7 @@ def merge(proxy: Proxy, rows: Rows, part: Part) -> Merge:
     for name in sorted(proxy.values.keys() | remote.keys() | proxy.agreed.keys() | proxy.stored.keys()):
         if name in SERVER_ONLY:
             continue
-        here = _counts(name, proxy, rows, part) and not same(proxy.values, proxy.agreed, name)
+        here = _counts(name, proxy, rows, role) and not same(proxy.values, proxy.agreed, name)
         there = not same(remote, proxy.stored, name)
         if not here and not there:
             continue
@@ -53,11 +53,11 @@ def merge(proxy: Proxy, rows: Rows, part: Part) -> Merge:
     return Merge(push, pull, tuple(held), bool(push or held), bool(pull or held))
 
 
-def _counts(name: str, proxy: Proxy, rows: Rows, part: Part) -> bool:
+def _counts(name: str, proxy: Proxy, rows: Rows, role: Role) -> bool:
     row = rows.get(name)
     if row is not None and row.direction is Direction.DOWN:
         return False
-    if part is not Part.GUEST:
+    if role is not Role.GUEST:
         return True
     assert proxy.server is not None
     return name == "integration_id" and not proxy.server["integration_id"]

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from syncengine.core.mapping.context import Context
 from syncengine.core.sync.merge import Merge, Rows, merge
-from syncengine.core.sync.roles import Part, part_in
+from syncengine.core.sync.roles import Role, role_in
 from syncengine.model.activity import Activity, field_type
 from syncengine.model.commands import Command, Delete, Insert, Leave, NaturalKey, Outcome, Removed, Stored, Update
 from syncengine.model.mapping import Authority
@@ -116,8 +116,8 @@ class Decision:
 _PEOPLE = (FieldType.IDS, FieldType.ADDRESSES)
 
 
-def here(proxy: Proxy, merged: Merge | None, part: Part) -> Here:
-    owner = part is Part.OWNER
+def here(proxy: Proxy, merged: Merge | None, role: Role) -> Here:
+    owner = role is Role.OWNER
     if proxy.share is Share.UNSHARED:
         return Here.UNSHARED if owner else Here.QUIT
     if proxy.item is None:
@@ -139,12 +139,12 @@ def there(proxy: Proxy, merged: Merge | None) -> Change:
 
 def decide(proxy: Proxy, rows: Rows, keys: tuple[NaturalKey, ...], me: Context, command_id: str) -> Decision:
     """The decision about one proxy; `command_id` is the id a command would carry."""
-    part = part_in(proxy, me)
+    role = role_in(proxy, me)
     on_server = proxy.server is not None and proxy.there is not There.ABSENT
-    merged = merge(proxy, rows, part) if on_server else None
-    verdict, because = VERDICTS[here(proxy, merged, part), there(proxy, merged)]
+    merged = merge(proxy, rows, role) if on_server else None
+    verdict, because = VERDICTS[here(proxy, merged, role), there(proxy, merged)]
     proxy = replace(proxy, held=merged.held if merged and verdict in _MERGING else ())
-    guests = on_server and part is Part.GUEST  # whose copy is never laid onto the activity, whatever it says
+    guests = on_server and role is Role.GUEST  # whose copy is never laid onto the activity, whatever it says
     if proxy.hold and not guests and verdict in (*_MERGING, Verdict.INSERT):
         return Decision(Verdict.HOLD, proxy.hold, replace(proxy, held=(Held("", proxy.hold),)))
     return _CARRY_OUT[verdict](Decision(verdict, because, proxy), merged, keys, command_id)

@@ -17,7 +17,7 @@ from syncengine.core.mapping.series import CannotShow, exceptions_kept
 from syncengine.core.sync.absorb import snapshot
 from syncengine.core.sync.merge import merge
 from syncengine.core.sync.reconcile import pulled
-from syncengine.core.sync.roles import gets_item, part_in, shows_server_changes
+from syncengine.core.sync.roles import gets_item, role_in, shows_server_changes
 from syncengine.model.activity import derived_uid
 from syncengine.model.item import Item, PimValues
 from syncengine.model.mapping import FieldMap, Mapping, TypeMap
@@ -70,7 +70,7 @@ def reflect(proxy: Proxy, mapping: Mapping, me: Context, pims: dict[str, str], s
     if proxy.there is not There.LIVE or proxy.server is None or proxy.share is not Share.SHARED:
         return Reflection(proxy)
     type_map = type_of(proxy, mapping)
-    merged = merge(proxy, rows_of(type_map), part_in(proxy, me))
+    merged = merge(proxy, rows_of(type_map), role_in(proxy, me))
     shown_as = mapping.for_display(proxy.server["display_in"])
     proxy = replace(proxy, held=merged.held or tuple(h for h in proxy.held if not h.field))
     if proxy.item is not None and type_map is not None and shown_as is not type_map and "display_in" in merged.pull:

@@ -13,24 +13,24 @@ from syncengine.model.proxy import Proxy
 from syncengine.model.values import Values
 
 
-class Part(StrEnum):
-    """The user's part in an activity."""
+class Role(StrEnum):
+    """What the user is to an activity."""
 
     OWNER = "owner"
     TEAM = "team of the generic owner"  # nobody known owns it: every participant's changes count
     GUEST = "guest"  # somebody else's: this copy's values are never changes and never differences (CAL-1, KEY-5)
 
 
-def part(values: Values, me: Context) -> Part:
+def role(values: Values, me: Context) -> Role:
     owner = values.get("owner")
     if not owner or owner == me.user:
-        return Part.OWNER
-    return Part.TEAM if owner == me.generic_owner else Part.GUEST
+        return Role.OWNER
+    return Role.TEAM if owner == me.generic_owner else Role.GUEST
 
 
-def part_in(proxy: Proxy, me: Context) -> Part:
+def role_in(proxy: Proxy, me: Context) -> Role:
     """The server's word on the owner counts where there is one."""
-    return part(proxy.server.values if proxy.server else proxy.values, me)
+    return role(proxy.server.values if proxy.server else proxy.values, me)
 
 
 def shows_server_changes(proxy: Proxy, me: Context) -> bool:
@@ -38,7 +38,7 @@ def shows_server_changes(proxy: Proxy, me: Context) -> bool:
     A copy that came by invitation belongs to the calendar system; the organizer's update brings it up to date."""
     if proxy.item is None:
         return False
-    return proxy.item.made or part_in(proxy, me) is Part.OWNER
+    return proxy.item.made or role_in(proxy, me) is Role.OWNER
 
 
 def gets_item(activity: Activity, type_map: TypeMap | None, me: Context) -> bool:
@@ -46,7 +46,7 @@ def gets_item(activity: Activity, type_map: TypeMap | None, me: Context) -> bool
     kind, not private, and the user its owner or, for a calendar entry, a listed participant."""
     if type_map is None or activity.origin is not Origin.SERVER or activity["private"]:
         return False
-    if part(activity.values, me) is Part.OWNER:
+    if role(activity.values, me) is Role.OWNER:
         return type_map.kind is Kind.TODO or activity["planned"] is not None
     if type_map.kind is Kind.TODO or activity["planned"] is None:
         return False

@@ -13,7 +13,7 @@ from syncengine.core.mapping.apply import unique_id
 from syncengine.core.sync import absorb as core
 from syncengine.core.sync.correlate import keys_of_item, link, pairs
 from syncengine.core.sync.parts import parts
-from syncengine.core.sync.roles import Part, part_in
+from syncengine.core.sync.roles import Role, role_in
 from syncengine.errors import ItemError, Problem
 from syncengine.model.item import Item
 from syncengine.model.mapping import TypeMap
@@ -121,7 +121,7 @@ class PimSide:
         readable: list[tuple[Resource, Item]] = []
         for one in sorted(fetched, key=lambda f: f.href):
             if isinstance(one, Missing):
-                self._gone([one.href, *(k.href for k in self.state.parts(self.name, [one.href]))])
+                self._gone([one.href, *(k.href for k in self.known_parts.get(one.href, ()))])
             elif isinstance(one, Unreadable):
                 self.work.fail(self.scope, one.href, one.problem)
             else:
@@ -146,14 +146,12 @@ class PimSide:
             found = self._parts(resource, item) if isinstance(item, Item) and shareable else None
             if proxy is not None and isinstance(item, Item) and not item.lone:
                 self._absorb(proxy, self.name, resource, item)
+            elif proxy is not None and found is not None:
+                proxy, found = self._known_alone(proxy, found)
         except ODD as e:
             self._failed(resource.href, as_item_error(e))
             return
         if isinstance(item, Item) and item.lone and shareable:
-            same = next((f for f in found or () if proxy and proxy.item and self._uid(f[1]) == proxy.item.uid), None)
-            if same is not None and proxy is not None:  # it was known as if it were the whole resource
-                self._absorb(proxy, self.name, *same)
-                found, proxy = [f for f in found or () if f is not same], None
             self._without_series(resource, proxy)
         elif proxy is None and isinstance(item, Item) and shareable:
             new.append((resource, item))
@@ -200,6 +198,17 @@ class PimSide:
                 self._absorb(proxy, self.name, part, item)
         self._gone([row.href for row in rows.values() if not row.gone])
 
+    def _known_alone(
+        self, proxy: Proxy, found: list[tuple[Resource, Item]]
+    ) -> tuple[Proxy | None, list[tuple[Resource, Item]]]:
+        """An occurrence without its series may be known as if it were the whole resource, from the first version of
+        this state: its proxy becomes the part's. What is left of both."""
+        same = next((f for f in found if proxy.item and self._uid(f[1]) == proxy.item.uid), None)
+        if same is None:
+            return proxy, found
+        self._absorb(proxy, self.name, *same)
+        return None, [f for f in found if f is not same]
+
     def _without_series(self, resource: Resource, proxy: Proxy | None) -> None:
         """Only changed occurrences are left, or came alone: somebody was invited to just these. The resource is kept
         for writing into it; the series, where there was one, is gone."""
@@ -218,7 +227,7 @@ class PimSide:
         real, _ = split_href(proxy.item.href)
         row = self.state.known(self.name, [real]).get(real)
         series = self.state.proxies([row.proxy_id]).get(row.proxy_id) if row and row.proxy_id else None
-        if series and series.server and part_in(series, self.me) is Part.GUEST:
+        if series and series.server and role_in(series, self.me) is Role.GUEST:
             return Share.NEVER
         return series.share if series else proxy.share
 

@@ -19,7 +19,7 @@ from syncengine.core.sync.absorb import extended, snapshot
 from syncengine.core.sync.correlate import texts_taken
 from syncengine.core.sync.reconcile import Decision, Verdict, decide
 from syncengine.core.sync.reflect import ItemWrite, deletion, reflect, rows_of, untold
-from syncengine.core.sync.roles import Part, part_in
+from syncengine.core.sync.roles import Role, role_in
 from syncengine.core.wire import (
     greeting_from_json,
     greeting_to_json,
@@ -235,7 +235,7 @@ class Sync:
         row = self.state.known(proxy.item.pim, [split_href(proxy.item.href)[0]])
         series = self.state.proxies(k.proxy_id for k in row.values() if k.proxy_id)
         confirmed = any(p.server is not None and not p.server.provisional for p in series.values())
-        return confirmed and part_in(proxy, me) is Part.GUEST
+        return confirmed and role_in(proxy, me) is Role.GUEST
 
     def _by_free_keys(self, decisions: Sequence[Decision]) -> Sequence[Decision]:
         """What would be found by a key without an id, but has its item here already, is not what is inserted."""

@@ -12,7 +12,7 @@ from syncengine.core.mapping.context import Context
 from syncengine.core.sync.brakes import MAX_COUNT, MAX_SHARE
 from syncengine.core.sync.correlate import keys_of_activity, keys_of_item, texts_taken
 from syncengine.core.sync.reflect import type_of
-from syncengine.core.sync.roles import Part, part_in
+from syncengine.core.sync.roles import Role, role_in
 from syncengine.errors import ItemError, Problem
 from syncengine.model.commands import Greeting
 from syncengine.model.directory import Directory
@@ -121,7 +121,7 @@ class Work:
             return
         rows = self.state.parts(series.item.pim, [series.item.href])
         me = self.me(self.mapping_of(series))
-        if part_in(series, me) is Part.GUEST:
+        if role_in(series, me) is Role.GUEST:
             return
         waiting = self.state.proxies(r.proxy_id for r in rows if r.proxy_id).values()
         self.save([replace(p, share=Share.SHARED) for p in waiting if p.share is Share.NEVER], dirty=True)
