@@ -19,7 +19,7 @@ from urllib.parse import unquote
 from zoneinfo import ZoneInfo
 
 from syncengine.errors import ConfigError
-from syncengine.model.pim import Kind
+from syncengine.model.pim import CALENDAR_KINDS, Kind
 from syncengine.times import find_zone, local_zone
 
 FILE = "config.toml"
@@ -64,8 +64,8 @@ class PimConfig:
     url: str = field(default="", repr=False)
     username: str = ""
     password: Secret | None = None
-    share_new: frozenset[Kind] = frozenset(Kind)
-    share_existing: frozenset[Kind] = frozenset(Kind)
+    share_new: frozenset[Kind] = CALENDAR_KINDS
+    share_existing: frozenset[Kind] = CALENDAR_KINDS
     mapping: str = "default"
 
 
@@ -289,7 +289,7 @@ class _Reader:
 
     def _kinds(self, words: list[str] | None, where: str) -> frozenset[Kind]:
         if words is None:
-            return frozenset(Kind)
+            return CALENDAR_KINDS
         known = {k.value for k in Kind}
         for word in words:
             if word not in known:

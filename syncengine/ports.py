@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import date, datetime
-from typing import Any, Protocol
+from typing import Any, BinaryIO, Protocol
 
 from syncengine.core.sync.brakes import Collection, Deletions
 from syncengine.errors import Problem
@@ -49,6 +49,14 @@ class Pim(Protocol):
         """The href a new item with this UID gets; the same one for the same UID, safe as a file name or URL part."""
 
     def close(self) -> None: ...
+
+
+class Mailbox(Pim, Protocol):
+    """A collection of messages. Never written to: `create`, `update` and `delete` raise ItemError (EML-2)."""
+
+    def open(self, href: str, limit: int) -> AbstractContextManager[BinaryIO]:
+        """The message's own bytes from the first on, at most `limit` of them, to be read in pieces.
+        Raises NotThere."""
 
 
 class ActivityServer(Protocol):

@@ -14,7 +14,7 @@ from html import escape
 from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote_to_bytes, urlsplit
 
-from syncengine.model.pim import Kind
+from syncengine.model.pim import CALENDAR_KINDS, Kind
 
 if TYPE_CHECKING:
     from lxml.etree import _Element
@@ -80,7 +80,7 @@ class Answer:
         """What the collection takes; every kind when the server does not say (RFC 4791 5.2.3)."""
         element = self.props.get(f"{CAL}supported-calendar-component-set")
         names = [child.get("name", "").upper() for child in element] if element is not None else []
-        return frozenset(KINDS[name] for name in names if name in KINDS) if names else frozenset(Kind)
+        return frozenset(KINDS[name] for name in names if name in KINDS) if names else CALENDAR_KINDS
 
     @property
     def offers_sync(self) -> bool:

@@ -14,7 +14,7 @@ from itertools import count
 
 from syncengine.core.ical.href import href_for
 from syncengine.errors import AlreadyThere, ChangedMeanwhile, NotThere, Problem, Unreachable, Vanished
-from syncengine.model.pim import Fetched, Kind, Missing, PimChanges, Resource, Unreadable, Written
+from syncengine.model.pim import CALENDAR_KINDS, Fetched, Kind, Missing, PimChanges, Resource, Unreadable, Written
 
 _identities = count(1)
 
@@ -130,7 +130,7 @@ class MemoryPim:
         self,
         collection: Collection | None = None,
         *,
-        kinds: frozenset[Kind] = frozenset(Kind),
+        kinds: frozenset[Kind] = CALENDAR_KINDS,
         faults: Faults | None = None,
     ) -> None:
         self.collection = collection if collection is not None else Collection()

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from syncengine.core.ical.href import href_for
 from syncengine.errors import AlreadyThere, ChangedMeanwhile, ItemError, NotThere, SideError, Vanished
-from syncengine.model.pim import Fetched, Kind, Missing, PimChanges, Resource, Unreadable, Written
+from syncengine.model.pim import CALENDAR_KINDS, Fetched, Kind, Missing, PimChanges, Resource, Unreadable, Written
 
 SUFFIX = ".ics"
 NOT_IN_A_NAME = frozenset("/\\\0")
@@ -33,7 +33,7 @@ WRITE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 class VdirPim:
     """One such folder; it implements `ports.Pim`. There are no sync tokens: every listing is complete."""
 
-    def __init__(self, path: str | Path, *, kinds: frozenset[Kind] = frozenset(Kind)) -> None:
+    def __init__(self, path: str | Path, *, kinds: frozenset[Kind] = CALENDAR_KINDS) -> None:
         self.path = Path(path)
         self.kinds = kinds
 

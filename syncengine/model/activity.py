@@ -59,6 +59,13 @@ FIELDS: Mapping[str, FieldType] = {
     "repeating_type": T.TEXT,
     "repeating_expires": T.DATE,
     "exceptions": T.MOMENTS,
+    "attachments": T.ATTACHMENTS,  # see model.attachment
+    "sender": T.TEXT,  # of an email: the address and the display name of From
+    "sender_name": T.TEXT,
+    "cc": T.ADDRESSES,  # of an email; its To line is `participants`
+    "bcc": T.ADDRESSES,
+    "attachment_flag": T.FLAG,
+    "revision": T.TEXT,  # which revision of an external organizer's meeting this is (CAL-8)
     "series": T.TEXT,  # integration id of the series this is a changed occurrence of; it follows that series
 }
 """Every field of the product's own activity, with its type."""

@@ -1,6 +1,9 @@
-"""What a PIM connector speaks in: calendar object resources (RFC 4791 4.1), whole and untouched.
+"""What a PIM connector speaks in: calendar object resources (RFC 4791 4.1), whole and untouched, and messages.
 
 `href` names a resource inside its collection, `etag` its revision. A connector never looks inside `text`.
+
+The `text` of a message is its header block alone (RFC 5322, one field per line or folded, no body), with the fields of
+`core.mime.envelope` that the connector adds on top. A message never changes; its whole comes from `ports.Mailbox.open`.
 """
 
 from __future__ import annotations
@@ -17,6 +20,11 @@ class Kind(StrEnum):
 
     EVENT = "event"
     TODO = "todo"
+    EMAIL = "email"
+
+
+CALENDAR_KINDS = frozenset({Kind.EVENT, Kind.TODO})
+"""What a calendar collection holds."""
 
 
 @dataclass(frozen=True, slots=True)

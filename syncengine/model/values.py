@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from enum import StrEnum
 
+from syncengine.model.attachment import Attachment
 from syncengine.times import Moment, iso, parse_moment
 
 Value = None | bool | int | str | date | datetime | tuple[str, ...] | tuple[Moment, ...]
@@ -28,9 +29,10 @@ class FieldType(StrEnum):
     MOMENTS = "moments"  # several of them
     IDS = "ids"  # ids of people, in no order
     ADDRESSES = "addresses"  # email addresses, in no order
+    ATTACHMENTS = "attachments"  # the texts of `model.attachment`, in no order
 
 
-SETS = frozenset({FieldType.IDS, FieldType.ADDRESSES, FieldType.MOMENTS})
+SETS = frozenset({FieldType.IDS, FieldType.ADDRESSES, FieldType.MOMENTS, FieldType.ATTACHMENTS})
 """Types whose values are sets: compared without order, merged by what was added and removed."""
 
 
@@ -86,6 +88,12 @@ def _moments(raw: object) -> tuple[Moment, ...]:
     return tuple(sorted((parse_moment(m) for m in _many(raw)), key=iso))
 
 
+def _attachments(raw: object) -> tuple[str, ...]:
+    if not isinstance(raw, (list, tuple)):
+        raise TypeError(raw)
+    return tuple(sorted({Attachment.parse(str(text)).text for text in raw}))
+
+
 _PARSERS: dict[FieldType, Callable[[object], Value]] = {
     FieldType.TEXT: _text,
     FieldType.INTEGER: lambda raw: int(str(raw)),
@@ -95,11 +103,13 @@ _PARSERS: dict[FieldType, Callable[[object], Value]] = {
     FieldType.MOMENTS: _moments,
     FieldType.IDS: lambda raw: tuple(sorted({str(p) for p in _many(raw)})),
     FieldType.ADDRESSES: lambda raw: tuple(sorted({str(p).lower() for p in _many(raw)})),
+    FieldType.ATTACHMENTS: _attachments,
 }
 _EMPTY: dict[FieldType, Value] = {
     FieldType.FLAG: False,
     FieldType.IDS: (),
     FieldType.ADDRESSES: (),
+    FieldType.ATTACHMENTS: (),
     FieldType.MOMENTS: (),
 }
 _WORDS = {
@@ -111,6 +121,7 @@ _WORDS = {
     FieldType.MOMENTS: "a list of dates or times",
     FieldType.IDS: "a list of ids",
     FieldType.ADDRESSES: "a list of email addresses",
+    FieldType.ATTACHMENTS: "a list of attachments",
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, date, datetime
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from syncengine.core import wire
 from syncengine.core.names import inward, outward
 from syncengine.model.activity import FIELDS, Activity, Origin
+from syncengine.model.attachment import Attachment
 from syncengine.model.commands import (
     Command,
     Delete,
@@ -44,6 +46,18 @@ words = st.sampled_from(["", "Done", "Not Started", "1-ASAP", "Subject", "ü ; ,
 instants = st.integers(0, 4_000_000_000).map(lambda seconds: datetime.fromtimestamp(seconds, UTC))
 dates = st.dates(date(1990, 1, 1), date(2090, 1, 1))
 ids = st.frozensets(st.text("abc-1", min_size=1, max_size=5), max_size=3).map(lambda s: tuple(sorted(s)))
+attachments = st.builds(
+    lambda name, content, uri: (
+        (
+            Attachment(name, uri=uri)
+            if uri
+            else Attachment(name, "text/plain", sha256(content).hexdigest(), len(content))
+        ).text
+    ),
+    st.text(max_size=20),
+    st.binary(max_size=5),
+    st.sampled_from(("", "https://example.com/file.pdf")),
+)
 BY_TYPE: dict[FieldType, st.SearchStrategy[Any]] = {
     FieldType.TEXT: words.map(lambda text: text or None),
     FieldType.INTEGER: st.none() | st.integers(-1000, 100000),
@@ -53,6 +67,7 @@ BY_TYPE: dict[FieldType, st.SearchStrategy[Any]] = {
     FieldType.MOMENTS: st.frozensets(dates, max_size=3).map(lambda s: tuple(sorted(s))),
     FieldType.IDS: ids,
     FieldType.ADDRESSES: ids,
+    FieldType.ATTACHMENTS: st.frozensets(attachments, max_size=3).map(lambda s: tuple(sorted(s))),
 }
 values = st.fixed_dictionaries({}, optional={name: BY_TYPE[kind] for name, kind in FIELDS.items()})
 activities = st.builds(

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from syncengine.core.scenario import COUNTS, OPTIONAL_COUNTS
 from syncengine.errors import SyncEngineError
-from syncengine.model.pim import Kind
+from syncengine.model.pim import CALENDAR_KINDS, Kind
 from syncengine.model.report import Report
 from syncengine.ports import ActivityServer, Pim
 from syncengine.services.scenario.stage import Actor, Line, Play, Untrue
@@ -71,7 +71,7 @@ def said(report: Report) -> str:
 def run_for(here: Play, actor: Actor, *, dry_run: bool = False) -> tuple[Report, SyncEngineError | None]:
     state = actor.state.rehearsal() if dry_run else actor.state
     kinds = {
-        name: frozenset(Kind(k) for k in actor.settings.get(name, [k.value for k in Kind]))
+        name: frozenset(Kind(k) for k in actor.settings.get(name, [k.value for k in CALENDAR_KINDS]))
         for name in ("share_new", "share_existing")
     }
     if "share_existing" not in actor.settings:
