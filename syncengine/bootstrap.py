@@ -54,13 +54,17 @@ def shipped_mapping(name: str) -> Mapping:
     return read_mapping(path if path.suffix else mapping_folder() / f"{name}.xml")
 
 
-def read_mapping(path: Path) -> Mapping:
+def read_mapping(path: Path, edits: Sequence[tuple[str, str]] = ()) -> Mapping:
     from syncengine.core.mapping.parse import parse
 
     try:
         text = path.read_bytes()
     except OSError as e:
         raise ConfigError(f"The mapping cannot be read: {e.strerror}.", where=str(path)) from e
+    for old, new in edits:
+        if old.encode() not in text:
+            raise ConfigError(f"The mapping does not hold {old!r}.", where=str(path))
+        text = text.replace(old.encode(), new.encode())
     return parse(text, (mapping_folder() / SCHEMA).read_bytes(), str(path))
 
 
@@ -184,8 +188,9 @@ class _Stage:
         self.folder = folder
         self.store = open_store(f"sqlite:///{folder}/activities.db")
 
-    def mapping(self, name: str) -> Mapping:
-        return read_mapping(mapping_folder() / f"{name}.xml")
+    def mapping(self, name: str, edits: Sequence[tuple[str, str]]) -> Mapping:
+        path = mapping_folder() / f"{name}.xml"
+        return read_mapping(path, edits)
 
     def pim(self, user: str) -> Pim:
         from connectors.memory.pim import MemoryPim

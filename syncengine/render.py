@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, tzinfo
 from typing import Any
 
@@ -215,10 +215,38 @@ def gone_json(key: str, history: Sequence[Mapping[str, Any]], runs: Sequence[Map
     }
 
 
+def ambiguous_addresses(directory: Directory) -> list[str]:
+    """One sentence for each address that belongs to several people and is therefore resolved to none of them."""
+    return [
+        f"{address} belongs to {' and '.join(f'{p.name} ({p.id})' for p in people)}: nobody is related by it; "
+        "take it from all but one of them"
+        for address, people in directory.ambiguous.items()
+    ]
+
+
+def people_words(addresses: Iterable[str], directory: Directory) -> list[str]:
+    """Who is behind each address of a meeting or message, or why nobody is."""
+    return [f"{address}: {_person(address, directory)}" for address in sorted(addresses)]
+
+
+def _person(address: str, directory: Directory) -> str:
+    if employee := directory.employee(address):
+        return f"employee {employee.name}"
+    if contact := directory.contact(address):
+        return f"contact {contact.name}"
+    if several := directory.claimants(address):
+        return f"not guessed, it belongs to {' and '.join(p.name for p in several)}"
+    return "nobody the directory knows"
+
+
 def explain_json(
-    proxy: Proxy, history: Sequence[Mapping[str, Any]], runs: Sequence[Mapping[str, Any]]
+    proxy: Proxy,
+    history: Sequence[Mapping[str, Any]],
+    runs: Sequence[Mapping[str, Any]],
+    directory: Directory | None = None,
 ) -> dict[str, Any]:
-    """All that is known about one item or activity, the reasons of what was done to it included."""
+    """All that is known about one item or activity, the reasons of what was done to it included, and, where the
+    directory is known, who its addresses are."""
     done = [
         {"at": r["started"], **a}
         for r in reversed(runs)
@@ -238,6 +266,7 @@ def explain_json(
         "version": proxy.server.version if proxy.server else None,
         "origin": proxy.origin.value,
         "values": {name: to_json(v) for name, v in sorted(proxy.values.items()) if v},
+        "people": people_words(_addresses(proxy), directory) if directory else [],
         "why": _why(proxy),
         "waits": [_held_words(h) for h in proxy.held],
         "done": done,
@@ -245,8 +274,17 @@ def explain_json(
     }
 
 
+def _addresses(proxy: Proxy) -> set[str]:
+    named = [proxy.values.get(name) for name in ("participants", "cc", "bcc")]
+    sender = proxy.values.get("sender")
+    found = {str(a) for value in named if isinstance(value, tuple) for a in value}
+    return found | ({str(sender)} if sender else set())
+
+
 def _why(proxy: Proxy) -> str:
     """Why an activity has no item, or an item no activity; empty where it has."""
+    if proxy.alone:
+        return f"not shared: {proxy.alone}"
     if proxy.share is Share.NEVER:
         return "not shared: by preference, or because another collection has the same item"
     if proxy.share is Share.UNSHARED:
@@ -270,6 +308,7 @@ def explain_text(shown: Mapping[str, Any]) -> str:
         if shown["activity"]
         else f"  activity: none ({shown['activity_state']})",
     ]
+    lines += [f"  who:      {words}" for words in shown["people"]]
     lines += [f"  why:      {shown['why']}"] if shown["why"] else []
     lines += [f"  waits:    {words}" for words in shown["waits"]]
     lines += [f"  {a['at']}  {a['side']} {a['verb']}: {a['because']}" for a in shown["done"]]

@@ -144,7 +144,7 @@ def import_directory(file: Path, config_path: Path | None) -> int:
     """Put the employees, contacts, accounts and opportunities of FILE into the server's database.
 
     Importing the same file twice changes nothing."""
-    from syncengine import bootstrap
+    from syncengine import bootstrap, render
     from syncengine.core.directory_file import parse_directory
 
     config = read_config(config_path)
@@ -168,6 +168,8 @@ def import_directory(file: Path, config_path: Path | None) -> int:
     kinds = ("employees", "contacts", "accounts", "opportunities")
     counts = ", ".join(f"{len(getattr(found, kind))} {kind}" for kind in kinds)
     click.echo(f"{counts}: {'imported' if changed else 'all known already, nothing changed'}")
+    for words in render.ambiguous_addresses(found):
+        click.echo(f"note: {words}", err=True)
     return 0
 
 

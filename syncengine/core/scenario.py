@@ -12,9 +12,9 @@
     syncs = { server_created = 1 }
 
 Each step is one user and one verb; `say` tells the reader why. What people do: `saves`, `changes`,
-`changes_occurrence`, `restores_occurrence`, `deletes`, `renames`, `receives`, `syncs`, `rehearses`, `shares`,
-`unshares`, `confirms`, `disconnects`, `reconnects`; and `days_pass`. What they do on the server: `adds`, `sets`,
-`removes`, `imports`. What must be true: `sees`, `sees_nothing_of`, `server_has`, `server_has_nothing_of`,
+`changes_occurrence`, `restores_occurrence`, `deletes`, `renames`, `receives`, `answers`, `syncs`, `rehearses`,
+`shares`, `unshares`, `confirms`, `disconnects`, `reconnects`; and `days_pass`. What they do on the server: `adds`,
+`sets`, `removes`, `imports`. What must be true: `sees`, `sees_nothing_of`, `server_has`, `server_has_nothing_of`,
 `server_count`, `holds`, `explains`.
 
 * `saves`: a new item. `uid`, `kind` (event or todo), then properties as in RFC 5545, `start`, `end`, `percent` and
@@ -22,6 +22,9 @@ Each step is one user and one verb; `say` tells the reader why. What people do: 
   there, `line = [old, new]` for one content line. An item made from an activity goes by the activity's name.
 * `changes_occurrence`: one occurrence of a series, by its original start `of`; `later = true` for it and all that
   follow; `restores_occurrence` takes that back. `days_pass = 30`: the next steps happen that many days later.
+* `receives`: an invitation, or its update, arrives in the calendar: a copy of the item of the user `from`, with the
+  answer given before. `answers = { uid = "…", with = "DECLINED" }`: the user answers it (PARTSTAT); the organizer
+  hears of it in `tells = "one"`, the user with that name.
 * `adds`: a new activity, under a `name` the story calls it by; an item's activity goes by the item's UID. `refused`
   in `adds`, `sets`, `removes`: the server says no, in these words.
 * `syncs`: one run; a second one right after it would have nothing to do. Numbers it does not name must be zero
@@ -33,6 +36,7 @@ Each step is one user and one verb; `say` tells the reader why. What people do: 
 
 `[users.NAME]` says what is special about a user: `share_new`, `share_existing` (lists of kinds), `addresses`, `zone`;
 `employee` and `calendar` make a second client of the same person, with the same calendar.
+`mapping` names the mapping file, `mapping_edits = [["old", "new"]]` what an admin has changed in its text.
 Every story ends with runs of every user that must come to have nothing to do.
 """
 
@@ -46,8 +50,8 @@ from syncengine.errors import ConfigError
 from syncengine.model.scenario import Scenario, Step
 
 VERBS = (
-    "saves", "changes", "changes_occurrence", "restores_occurrence", "deletes", "renames", "receives", "syncs",
-    "rehearses", "shares", "unshares", "confirms", "disconnects", "reconnects", "days_pass",
+    "saves", "changes", "changes_occurrence", "restores_occurrence", "deletes", "renames", "receives", "answers",
+    "syncs", "rehearses", "shares", "unshares", "confirms", "disconnects", "reconnects", "days_pass",
     "adds", "sets", "removes", "imports",
     "sees", "sees_nothing_of", "server_has", "server_has_nothing_of", "server_count", "holds", "explains",
 )  # fmt: skip
@@ -55,13 +59,14 @@ _A_TABLE, _WORDS = "a table, { … }", "a text, or a list of texts"
 _SHAPES: dict[str, tuple[str, tuple[type, ...]]] = {
     **dict.fromkeys(VERBS, (_A_TABLE, (dict,))),
     **dict.fromkeys(("sees_nothing_of", "server_has_nothing_of", "deletes"), (_WORDS, (str, list))),
-    **dict.fromkeys(("shares", "unshares", "disconnects"), ("a text", (str,))),
+    **dict.fromkeys(("unshares", "disconnects"), ("a text", (str,))),
+    "shares": (f"a text, or {_A_TABLE}", (str, dict)),
     **dict.fromkeys(("confirms", "reconnects"), ("true", (bool,))),
     "removes": (f"{_WORDS}, or {_A_TABLE}", (str, list, dict)),
     "server_count": ("a number", (int,)),
     "days_pass": ("a number", (int,)),
 }
-_NAMES = ("story", "requirements", "step", "users", "directory", "mapping")
+_NAMES = ("story", "requirements", "step", "users", "directory", "mapping", "mapping_edits")
 _SETTINGS = ("share_new", "share_existing", "addresses", "zone", "employee", "calendar")
 COUNTS = (
     "pim_created", "pim_updated", "pim_deleted", "server_created", "server_updated", "server_deleted", "linked",
@@ -101,6 +106,7 @@ def parse_scenario(text: str, file: str) -> Scenario:
         settings,
         raw.get("directory"),
         raw.get("mapping", "default"),
+        tuple((str(old), str(new)) for old, new in raw.get("mapping_edits", ())),
     )
 
 

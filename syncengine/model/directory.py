@@ -51,8 +51,8 @@ class Opportunity:
 
 @dataclass(frozen=True)
 class Directory:
-    """All people and companies known here. Look-ups are by canonical address; employees win over contacts.
-    Where several records claim one address, the one with the smallest id answers, always the same one."""
+    """All people and companies known here. Look-ups are by canonical address; employees win over contacts. An address
+    that belongs to several employees, or to several contacts, is nobody's: people are not guessed."""
 
     employees: tuple[Employee, ...] = ()
     contacts: tuple[Contact, ...] = ()
@@ -61,11 +61,11 @@ class Directory:
     version: int = field(default=0, compare=False)
 
     @cached_property
-    def _employees_by_address(self) -> Mapping[str, Employee]:
+    def _employees_by_address(self) -> Mapping[str, tuple[Employee, ...]]:
         return _by_address(self.employees)
 
     @cached_property
-    def _contacts_by_address(self) -> Mapping[str, Contact]:
+    def _contacts_by_address(self) -> Mapping[str, tuple[Contact, ...]]:
         return _by_address(self.contacts)
 
     @cached_property
@@ -73,10 +73,23 @@ class Directory:
         return {e.id: e for e in self.employees}
 
     def employee(self, address: str) -> Employee | None:
-        return self._employees_by_address.get(canonical_address(address))
+        return _only(self._employees_by_address.get(canonical_address(address), ()))
 
     def contact(self, address: str) -> Contact | None:
-        return self._contacts_by_address.get(canonical_address(address))
+        """The contact who has the address, which no employee has."""
+        known = canonical_address(address)
+        return None if known in self._employees_by_address else _only(self._contacts_by_address.get(known, ()))
+
+    def claimants(self, address: str) -> tuple[Employee | Contact, ...]:
+        """All employees who have the address, or else all contacts."""
+        known = canonical_address(address)
+        return self._employees_by_address.get(known) or self._contacts_by_address.get(known, ())
+
+    @property
+    def ambiguous(self) -> Mapping[str, tuple[Employee | Contact, ...]]:
+        """Addresses that belong to several people, with these."""
+        known = sorted({*self._employees_by_address, *self._contacts_by_address})
+        return {a: found for a in known if len(found := self.claimants(a)) > 1}
 
     def employee_by_id(self, employee_id: str) -> Employee | None:
         return self._employees_by_id.get(employee_id)
@@ -96,9 +109,13 @@ class Directory:
 R = TypeVar("R", Employee, Contact)
 
 
-def _by_address(records: Iterable[R]) -> dict[str, R]:
-    found: dict[str, R] = {}
-    for record in sorted(records, key=lambda r: r.id, reverse=True):
-        for address in record.addresses:
-            found[canonical_address(address)] = record
-    return found
+def _by_address(records: Iterable[R]) -> dict[str, tuple[R, ...]]:
+    found: dict[str, list[R]] = {}
+    for record in sorted(records, key=lambda r: r.id):
+        for address in dict.fromkeys(map(canonical_address, record.addresses)):
+            found.setdefault(address, []).append(record)
+    return {address: tuple(people) for address, people in found.items()}
+
+
+def _only(found: tuple[R, ...]) -> R | None:
+    return found[0] if len(found) == 1 else None

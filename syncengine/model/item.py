@@ -6,7 +6,8 @@ Property names are those of RFC 5545 in lower case. What the values look like:
   the zone its TZID names (UTC for the Z form). `dtend` is exclusive as in RFC 5545 and, for events, always there
   with `dtstart`, computed from DURATION or the RFC's defaults where it is not written.
 * `priority`, `percent-complete`, `sequence`: int.
-* `attendee`: canonical addresses, sorted. `organizer`: canonical address.
+* `attendee`: canonical addresses, as written, each once. `organizer`: canonical address. `declined`: those of the
+  attendees who have declined (PARTSTAT, RFC 5545 3.2.12).
 * `exdate`, `rdate`: tuples of times, sorted. `rrule`: the text of the rule.
 * `changed`, `before`, `series-start`: what the changed occurrences in the same resource make of a series, see
   `core.mapping.series`.

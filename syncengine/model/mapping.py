@@ -39,6 +39,13 @@ class Authority(StrEnum):
     SERVER = "server"
 
 
+class Private(StrEnum):
+    """What becomes of private items (PRV-1): shared with stand-ins for what they say, or not at all."""
+
+    REDACT = "redact"
+    REFUSE = "refuse"
+
+
 @dataclass(frozen=True, slots=True)
 class FieldMap:
     """One row of a map: an activity field, the PIM property it comes from, and the converter between them.
@@ -118,6 +125,7 @@ class TypeMap:
     defaults: Map[str, str] = field(default_factory=dict)
     pim_defaults: Map[str, str] = field(default_factory=dict)
     filter: Filter = Filter()
+    private: Private = Private.REDACT
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,14 @@ class There(StrEnum):
     LEFT = "left"  # exists, but this user does not see it any more, or the filter excludes it
 
 
+class Alone(StrEnum):
+    """Why an item, as it stands, is not shared by itself; no activity waits for it."""
+
+    NO = ""
+    DECLINED = "declined by the user"  # CAL-3
+    PRIVATE = "private, which the mapping refuses"  # PRV-1
+
+
 @dataclass(frozen=True, slots=True)
 class ItemState:
     """The PIM item of a proxy as last read: `text` is its snapshot, the base for the next comparison.
@@ -94,6 +102,7 @@ class Proxy:
     item: ItemState | None = None
     held: tuple[Held, ...] = ()
     hold: str = ""  # why the item as it stands cannot be synchronized; empty when it can
+    alone: Alone = Alone.NO
     more_from: date | None = None  # the day from which a sync can tell the server more of an endless series (REC-4)
 
     @property

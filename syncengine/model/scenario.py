@@ -30,6 +30,7 @@ class Scenario:
     settings: Mapping[str, Mapping[str, Any]]
     directory: Mapping[str, Any] | None = None
     mapping: str = "default"
+    mapping_edits: tuple[tuple[str, str], ...] = ()  # old text → new text in that file
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 from syncengine.errors import ConfigError
-from syncengine.model.proxy import Proxy, Share
+from syncengine.model.proxy import Alone, Proxy, Share
 from syncengine.ports import ClientState
+
+_FIXES = {
+    Alone.DECLINED: "Accept the invitation; then it is shared.",
+    Alone.PRIVATE: 'Make the item public, or let the mapping redact private items (private="redact").',
+}
 
 
 def set_shared(state: ClientState, key: str, *, shared: bool) -> list[Proxy]:
@@ -17,6 +22,8 @@ def set_shared(state: ClientState, key: str, *, shared: bool) -> list[Proxy]:
         raise ConfigError(
             f"No item is known as {key!r}.", where=state.path, fix='New items are known after "syncengine sync".'
         )
+    if shared and (why := next((p.alone for p in found if p.alone), None)):
+        raise ConfigError(f"{key!r} is not shared: it is {why}.", where=state.path, fix=_FIXES[why])
     found += _parts(state, found)
     share = Share.SHARED if shared else Share.UNSHARED
     with state.transaction():

@@ -104,7 +104,7 @@ class TestReading:
             )
         )
         assert found.values["organizer"] == "one@example.com"
-        assert found.values["attendee"] == ("three@example.com", "two@example.com")
+        assert found.values["attendee"] == ("two@example.com", "three@example.com")
 
     def test_lines_of_alarms_are_not_the_items_own(self) -> None:
         found = item(calendar("UID:a", "BEGIN:VALARM", "SUMMARY:alarm", "END:VALARM", "SUMMARY:item"))

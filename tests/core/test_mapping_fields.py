@@ -45,6 +45,8 @@ def test_every_field_of_a_calendar_entry_goes_up() -> None:
         "employees": ("E1", "E2"),
         "contacts": ("C1",),
         "participants": ("ada@corp.example", "bob@corp.example", "cy@client.example", "who@else.example"),
+        "revision": None,
+        "status": None,
         "repeating": False,
         "repeating_type": None,
         "repeating_expires": None,

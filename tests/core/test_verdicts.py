@@ -27,7 +27,7 @@ from syncengine.model.activity import Activity, Origin
 from syncengine.model.commands import Command, Delete, Feed, Greeting, Insert, Leave, Outcome, Update
 from syncengine.model.directory import Directory
 from syncengine.model.pim import Kind
-from syncengine.model.proxy import ItemState, Proxy, Share, There
+from syncengine.model.proxy import Alone, ItemState, Proxy, Share, There
 from syncengine.model.values import Values
 from syncengine.services.sync import Collection, Sync, Work
 from syncengine.store.state import State
@@ -57,7 +57,7 @@ HREF = "lunch.ics"
 def situation(here: Here, there: Change, made: bool = False) -> Proxy:
     """The item, if there is one, says Lunch; changed here means a new place, changed there another subject.
     `made`: the product made the item, from an activity that began on the server."""
-    owner = OTHER if here in (H.LEFT, H.QUIT) else ME
+    owner = OTHER if here in (H.LEFT, H.QUIT, H.DECLINED) else ME
     base = {**BASE, "owner": owner, "employees": tuple(sorted({ME, owner}))}
     remote = {**base, "description": "Late lunch"} if there is C.CHANGED else base
     item = _item(base, here, made) if here is not H.NOTHING else None
@@ -65,7 +65,12 @@ def situation(here: Here, there: Change, made: bool = False) -> Proxy:
         base, remote = ({k: v for k, v in r.items() if k != "planned"} for r in (base, remote))  # never shown
     values = {**base, "location": "Canteen"} if here is H.CHANGED else base
     proxy = Proxy(
-        "p1", Kind.EVENT, values, item=item, share=Share.UNSHARED if here in (H.UNSHARED, H.QUIT) else Share.SHARED
+        "p1",
+        Kind.EVENT,
+        values,
+        item=item,
+        share=Share.UNSHARED if here in (H.UNSHARED, H.QUIT) else Share.SHARED,
+        alone=Alone.DECLINED if here is H.DECLINED else Alone.NO,
     )
     if there is C.ABSENT:
         return proxy
@@ -226,11 +231,11 @@ def in_step(seen: Seen, **values: object) -> None:
 
 def alone(seen: Seen) -> None:
     """The user's item stays as it is, with no activity. What only went out of sight may be linked again when it comes
-    back; everything else is never linked again by itself."""
+    back, what was declined when it is accepted; everything else is never linked again by itself."""
     after = _kept(seen)
     assert seen.decision.verdict in (V.UNLINK, V.LEAVE), "people are told that it is not shared any more"
-    out_of_sight = seen.before.there is There.LEFT and seen.before.share is Share.SHARED
-    share = Share.NEVER if out_of_sight else Share.UNSHARED
+    may_return = seen.before.there is There.LEFT or seen.before.alone is Alone.DECLINED
+    share = Share.NEVER if may_return and seen.before.share is Share.SHARED else Share.UNSHARED
     assert (after.share, after.there, after.server, after.held) == (share, There.ABSENT, None, ())
     assert after.item == seen.before.item
     assert (dict(after.agreed), dict(after.stored)) == ({}, {})
@@ -410,6 +415,8 @@ def quit_same(seen: Seen) -> None:
 
 
 quit_changed = quit_same
+declined_absent = declined_deleted = declined_left = unshared_absent
+declined_same = declined_changed = quit_same
 
 SITUATIONS = [(h, c) for h in Here for c in Change if (h, c) != (H.CHANGED, C.ABSENT)]
 """What is not on the server has no base, so nothing of it has *changed*."""

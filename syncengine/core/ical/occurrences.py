@@ -27,7 +27,7 @@ from syncengine.model.item import PimValue, PimValues
 from syncengine.times import Moment
 
 Own = dict[str, PimValue]
-_OF_THE_SERIES = frozenset({"uid", "rrule", "rdate", "exdate", "recurrence-id", "sequence"})
+_OF_THE_SERIES = frozenset({"uid", "rrule", "rdate", "exdate", "recurrence-id", "sequence", "dtstamp", "declined"})
 _TIMES = frozenset({"dtstart", "dtend", "due", "duration"})
 
 
@@ -79,7 +79,11 @@ def _changes_nothing(values: Own, own: Own, original: Moment) -> bool:
     if any(_length(values, name) != _length(own, name) for name in ("dtend", "due")):
         return False
     names = (values.keys() | own.keys()) - _OF_THE_SERIES - _TIMES
-    return all(values.get(name) == own.get(name) for name in names)
+    return all(_unordered(values.get(name)) == _unordered(own.get(name)) for name in names)
+
+
+def _unordered(value: PimValue) -> object:
+    return frozenset(value) if isinstance(value, tuple) else value
 
 
 def _length(values: PimValues, name: str) -> object:

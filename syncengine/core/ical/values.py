@@ -79,6 +79,8 @@ def values_of(text: str, component: Component, wanted: frozenset[str], zones: Zo
         if name not in wanted:
             continue
         _, params, raw = parts(text, line)
+        if name == "attendee" and str(params.get("PARTSTAT", "")).upper() == "DECLINED":
+            values["declined"] = _read_addresses(values.get("declined"), raw, params, zones)
         reader = _READERS.get(name, _read_text)
         try:
             values[name] = reader(values.get(name), raw, params, zones)
@@ -138,8 +140,8 @@ def _read_address(old: PimValue, raw: str, params: Parameters, zones: Zones) -> 
 
 def _read_addresses(old: PimValue, raw: str, params: Parameters, zones: Zones) -> PimValue:
     address = _address(raw, params)
-    found = {str(a) for a in old} if isinstance(old, tuple) else set()
-    return tuple(sorted(found | {address} if address else found))
+    found = [str(a) for a in old] if isinstance(old, tuple) else []
+    return tuple(dict.fromkeys([*found, address] if address else found))
 
 
 def _address(raw: str, params: Parameters) -> str:

@@ -17,7 +17,7 @@ def _organizer(values: PimValues) -> str:
 def _attendees(values: PimValues) -> list[str]:
     listed = values.get("attendee")
     found = listed if isinstance(listed, tuple) else (listed,) if listed else ()
-    return [canonical_address(str(a)) for a in found]
+    return [a for a in map(canonical_address, map(str, found)) if "@" in a]  # a room, or somebody without an address
 
 
 def owner_of(values: PimValues, context: Context) -> str:
@@ -31,12 +31,38 @@ def owner_of(values: PimValues, context: Context) -> str:
     return context.user if organizer in context.own_addresses else context.generic_owner
 
 
+def creator_up(values: PimValues, row: FieldMap, context: Context) -> Value:
+    """OWN-4: who made the to-do owns it: the user, unless it was received from somebody else; then the generic owner
+    does, until its creator shares it."""
+    owner = owner_of(values, context)
+    return owner if owner == context.user else context.generic_owner
+
+
+def assignee_up(values: PimValues, row: FieldMap, context: Context) -> Value:
+    """The other policy for a delegated to-do: the first employee it is assigned to owns it, else its creator."""
+    found = (employee.id for a in _attendees(values) if (employee := context.directory.employee(a)))
+    return next(found, None) or creator_up(values, row, context)
+
+
+def revision_up(values: PimValues, row: FieldMap, context: Context) -> Value:
+    """Which revision of an external organizer's meeting this copy is, as a text that grows (RFC 5546 2.1.5: SEQUENCE,
+    then DTSTAMP); empty where the organizer is an employee, whose own copy says what counts (CAL-8)."""
+    if owner_of(values, context) != context.generic_owner:
+        return None
+    sequence = values.get("sequence")
+    number = sequence if isinstance(sequence, int) and 0 <= sequence < 10**9 else 0
+    return f"{number:09d} {values.get(row.pim) or ''}".strip()
+
+
 def owner_up(values: PimValues, row: FieldMap, context: Context) -> Value:
     return owner_of(values, context)
 
 
 def _invited(values: PimValues) -> set[str]:
-    return {*_attendees(values), _organizer(values)} - {""}
+    """All who take part; somebody who has declined does not (CAL-3)."""
+    declined = values.get("declined")
+    gone = {str(a) for a in declined} if isinstance(declined, tuple) else set()
+    return {*_attendees(values), _organizer(values)} - {""} - (gone - {_organizer(values)})
 
 
 def employees_up(values: PimValues, row: FieldMap, context: Context) -> Value:

@@ -26,6 +26,7 @@ from syncengine.model.mapping import (
     Mapping,
     Pattern,
     Policy,
+    Private,
     ServerNames,
     TypeMap,
     ValueMap,
@@ -183,6 +184,7 @@ class Reading:
             defaults=defaults,
             pim_defaults=dict(self.pim_defaults(el, kind)),
             filter=self.filter(el),
+            private=_enum(el, "private", Private.REDACT),
         )
 
     def display_in(self, el: _Element) -> str:

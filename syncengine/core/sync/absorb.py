@@ -12,13 +12,14 @@ from syncengine.core.ical.href import split_href
 from syncengine.core.ical.read import NotShareable, read
 from syncengine.core.mapping.apply import defaults, more_from, moved_up, recurring, unique_id, untranslated, up
 from syncengine.core.mapping.context import Context
+from syncengine.core.mapping.converters import is_private
 from syncengine.core.sync.merge import united
-from syncengine.core.sync.roles import Role, role_in
+from syncengine.core.sync.roles import Role, declined, role_in
 from syncengine.model.activity import field_type
 from syncengine.model.item import Item
-from syncengine.model.mapping import Mapping, TypeMap
+from syncengine.model.mapping import Mapping, Private, TypeMap
 from syncengine.model.pim import Kind, Resource
-from syncengine.model.proxy import ItemState, Proxy, Share, There
+from syncengine.model.proxy import Alone, ItemState, Proxy, Share, There
 from syncengine.model.values import SETS, Values
 
 
@@ -33,13 +34,31 @@ def adopt(
     """The proxy of an item seen for the first time. `identity` is a fresh id."""
     state = ItemState(pim, resource.href, resource.etag, resource.text, unique_id(item, me) or "")
     values = {**defaults(type_map), **up(item, type_map, me)}
-    later = more_from(item, type_map, me)
-    return Proxy(identity, item.kind, values, share=share, item=state, hold=hold(item, type_map, me), more_from=later)
+    why = alone(item, type_map, me)
+    return Proxy(
+        identity,
+        item.kind,
+        values,
+        share=Share.NEVER if why else share,
+        item=state,
+        hold=hold(item, type_map, me),
+        alone=why,
+        more_from=more_from(item, type_map, me),
+    )
 
 
 def hold(item: Item, type_map: TypeMap, me: Context) -> str:
     """Why the item as it stands cannot be synchronized; empty when it can."""
+    if alone(item, type_map, me) is Alone.PRIVATE:
+        return "The item is private, and the mapping refuses private items. Make it public, or unshare it."
     return untranslated(item, type_map, me) or ""
+
+
+def alone(item: Item, type_map: TypeMap, me: Context) -> Alone:
+    """Why the item is not shared by itself, as it stands."""
+    if type_map.private is Private.REFUSE and is_private(item.values):
+        return Alone.PRIVATE
+    return Alone.DECLINED if declined(item.values, me) else Alone.NO
 
 
 def absorb(proxy: Proxy, pim: str, resource: Resource, new: Item, type_map: TypeMap, me: Context) -> Proxy:
@@ -48,7 +67,7 @@ def absorb(proxy: Proxy, pim: str, resource: Resource, new: Item, type_map: Type
     assert proxy.item is not None
     state = ItemState(pim, resource.href, resource.etag, resource.text, unique_id(new, me) or "", proxy.item.made)
     later = more_from(new, type_map, me)  # reading it once more is no reason to wait longer with telling more
-    seen = replace(proxy, item=state, more_from=later and (proxy.more_from or later))
+    seen = replace(proxy, item=state, alone=alone(new, type_map, me), more_from=later and (proxy.more_from or later))
     if proxy.share is not Share.SHARED:
         return replace(seen, values={**proxy.values, **up(new, type_map, me)}, hold=hold(new, type_map, me))
     seen = replace(seen, hold=hold(new, type_map, me))

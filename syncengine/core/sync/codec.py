@@ -9,7 +9,7 @@ from typing import Any
 
 from syncengine.model.activity import Activity, Origin, field_type
 from syncengine.model.pim import Kind
-from syncengine.model.proxy import Held, ItemState, Proxy, Share, There
+from syncengine.model.proxy import Alone, Held, ItemState, Proxy, Share, There
 from syncengine.model.values import Values, from_json, to_json
 
 _NOTHING = "\x00"  # a field the base does not have although the present value has it
@@ -37,6 +37,8 @@ def dump(proxy: Proxy) -> str:
         doc["held"] = [[h.field, h.because, to_json(h.base), to_json(h.here), to_json(h.there)] for h in proxy.held]
     if proxy.hold:
         doc["hold"] = proxy.hold
+    if proxy.alone:
+        doc["alone"] = proxy.alone.value
     if proxy.more_from:
         doc["more_from"] = proxy.more_from.isoformat()
     return json.dumps(doc, ensure_ascii=False, separators=(",", ":"))
@@ -64,6 +66,7 @@ def load(identity: str, kind: str | None, share: str, there: str, doc: str, item
         item,
         tuple(_held(h) for h in raw.get("held", ())),
         raw.get("hold", ""),
+        Alone(raw.get("alone", "")),
         date.fromisoformat(raw["more_from"]) if "more_from" in raw else None,
     )
 

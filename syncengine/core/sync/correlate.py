@@ -14,7 +14,7 @@ from dataclasses import replace
 from syncengine.core.mapping.apply import moved_down, recurring, told_before
 from syncengine.core.mapping.context import Context
 from syncengine.core.mapping.series import CannotShow
-from syncengine.core.sync.roles import Role, role
+from syncengine.core.sync.roles import Role, newer_revision, role
 from syncengine.model.activity import DERIVED, Activity, Origin, derived_uid
 from syncengine.model.commands import NaturalKey
 from syncengine.model.item import Item
@@ -91,6 +91,7 @@ def link(proxy: Proxy, activity: Activity, item: Item | None, type_map: TypeMap,
             return known
         writes_id_up = {**known.values, "integration_id": proxy.values.get("integration_id")}  # KEY-2
         return replace(known, values=writes_id_up, agreed={**known.agreed, "integration_id": None})
+    newer = role(activity.values, me) is Role.TEAM and newer_revision(proxy.values, activity.values)
     rows = {row.field: row for row in type_map.fields}
     values: dict[str, object] = {**activity.values, **proxy.values}
     agreed: dict[str, object] = {}
@@ -103,7 +104,7 @@ def link(proxy: Proxy, activity: Activity, item: Item | None, type_map: TypeMap,
         ):
             values[name] = activity.values.get(name)
             agreed[name], stored[name] = values[name], values[name]
-        elif (activity.provisional and name not in PEOPLE) or _finds_owner(name, activity, me):
+        elif ((activity.provisional or newer) and name not in PEOPLE) or _finds_owner(name, activity, me):
             agreed[name], stored[name] = activity.values.get(name), activity.values.get(name)
     earlier = item is not None and told_before(item, activity.values, type_map, me)  # then more is due
     more_from = me.this_day if earlier else proxy.more_from
@@ -114,7 +115,9 @@ def _yields(proxy: Proxy, activity: Activity, me: Context) -> bool:
     """Whether this copy's values are no differences (KEY-5): it is a guest's, or one of several participants' in a
     meeting nobody here organizes, who may have got an older revision."""
     theirs = role(activity.values, me)
-    return theirs is Role.GUEST or (theirs is Role.TEAM and role(proxy.values, me) is not Role.OWNER)
+    if theirs is Role.TEAM and role(proxy.values, me) is not Role.OWNER:
+        return not newer_revision(proxy.values, activity.values)
+    return theirs is Role.GUEST
 
 
 def _finds_owner(name: str, activity: Activity, me: Context) -> bool:

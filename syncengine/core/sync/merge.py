@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from syncengine.core.sync.roles import Role
+from syncengine.core.sync.roles import Role, newer_revision
 from syncengine.model.activity import SERVER_ONLY, field_type
 from syncengine.model.mapping import Direction, FieldMap, Policy
 from syncengine.model.proxy import Held, Proxy, same
@@ -32,13 +32,14 @@ def merge(proxy: Proxy, rows: Rows, role: Role) -> Merge:
     integration id of an activity that has none goes up from any copy (KEY-2)."""
     assert proxy.server is not None
     remote = proxy.server.values
+    newer = newer_revision(proxy.values, remote) if role is Role.TEAM else None
     push: dict[str, Value] = {}
     pull: dict[str, Value] = {}
     held: list[Held] = []
     for name in sorted(proxy.values.keys() | remote.keys() | proxy.agreed.keys() | proxy.stored.keys()):
         if name in SERVER_ONLY:
             continue
-        here = _counts(name, proxy, rows, role) and not same(proxy.values, proxy.agreed, name)
+        here = newer is not False and _counts(name, proxy, rows, role) and not same(proxy.values, proxy.agreed, name)
         there = not same(remote, proxy.stored, name)
         if not here and not there:
             continue
@@ -49,7 +50,9 @@ def merge(proxy: Proxy, rows: Rows, role: Role) -> Merge:
         elif not here:
             pull[name] = remote.get(name)
         else:
-            _both(name, proxy, rows.get(name), push, pull, held)
+            _both(name, proxy, rows.get(name), push, pull, held, newer=newer is True)
+    if push.keys() == {"revision"}:  # that a copy was looked at again is no news
+        push.clear()
     return Merge(push, pull, tuple(held), bool(push or held), bool(pull or held))
 
 
@@ -70,6 +73,8 @@ def _both(
     push: dict[str, Value],
     pull: dict[str, Value],
     held: list[Held],
+    *,
+    newer: bool,
 ) -> None:
     """Changed differently on both sides: sets merge, the policy decides, or it is held."""
     assert proxy.server is not None
@@ -81,7 +86,7 @@ def _both(
         else:
             pull[name] = everybody
         return
-    policy = row.policy if row else Policy.SERVER
+    policy = Policy.PIM if newer else row.policy if row else Policy.SERVER
     if policy is Policy.PIM:
         push[name] = here
     elif policy is Policy.SERVER:

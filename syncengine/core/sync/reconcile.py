@@ -17,7 +17,7 @@ from syncengine.core.sync.roles import Role, role_in
 from syncengine.model.activity import Activity, field_type
 from syncengine.model.commands import Command, Delete, Insert, Leave, NaturalKey, Outcome, Removed, Stored, Update
 from syncengine.model.mapping import Authority
-from syncengine.model.proxy import Held, Proxy, Share, There, same
+from syncengine.model.proxy import Alone, Held, Proxy, Share, There, same
 from syncengine.model.values import SETS, FieldType, Value, Values
 
 
@@ -31,6 +31,7 @@ class Here(StrEnum):
     LEFT = "deleted by a guest"
     UNSHARED = "unshared by its owner"
     QUIT = "unshared by a guest"
+    DECLINED = "declined by a guest"
 
 
 class Verdict(StrEnum):
@@ -98,6 +99,11 @@ VERDICTS: Mapping[tuple[Here, Change], Row] = {
     (H.QUIT, C.CHANGED): Row(V.LEAVE, "unshared by somebody who does not own it"),
     (H.QUIT, C.DELETED): Row(V.UNLINK, "unshared here, deleted on the server"),
     (H.QUIT, C.LEFT): Row(V.UNLINK, "unshared here, no longer visible on the server"),
+    (H.DECLINED, C.ABSENT): Row(V.UNLINK, "declined before it reached the server"),
+    (H.DECLINED, C.SAME): Row(V.LEAVE, "the invitation was declined"),
+    (H.DECLINED, C.CHANGED): Row(V.LEAVE, "the invitation was declined"),
+    (H.DECLINED, C.DELETED): Row(V.UNLINK, "declined here, deleted on the server"),
+    (H.DECLINED, C.LEFT): Row(V.UNLINK, "declined here, no longer visible on the server"),
 }
 """Every pair that can be has its row (what is not on the server has no base to have changed from);
 `tests/core/test_verdicts.py` has one story for each."""
@@ -124,6 +130,8 @@ def here(proxy: Proxy, merged: Merge | None, role: Role) -> Here:
         return Here.NOTHING
     if proxy.item.gone:
         return Here.GONE if owner else Here.LEFT
+    if proxy.alone is Alone.DECLINED and not owner:
+        return Here.DECLINED
     return Here.CHANGED if merged and merged.here else Here.SAME
 
 
@@ -181,11 +189,11 @@ def _delete_here(d: Decision, merged: Merge | None, keys: tuple[NaturalKey, ...]
     """Only what the product made is deleted (ACT-7); a user's own item stays and is unshared."""
     if d.proxy.item and d.proxy.item.made:
         return d
-    return Decision(Verdict.UNLINK, "deleted on the server; the user's own item stays", _unshared(d.proxy))
+    return Decision(Verdict.UNLINK, "deleted on the server; the user's own item stays", unlinked(d.proxy))
 
 
 def _unlink(d: Decision, merged: Merge | None, keys: tuple[NaturalKey, ...], command_id: str) -> Decision:
-    return replace(d, proxy=_unshared(d.proxy))
+    return replace(d, proxy=unlinked(d.proxy))
 
 
 def _hold(d: Decision, merged: Merge | None, keys: tuple[NaturalKey, ...], command_id: str) -> Decision:
@@ -207,11 +215,12 @@ _CARRY_OUT = {
 }
 
 
-def _unshared(proxy: Proxy) -> Proxy:
-    """The item alone: no activity, no base. What only went out of sight may be linked again when it comes back;
-    what the user unshared, or the server deleted, is never linked again by itself (ACT-11)."""
-    out_of_sight = proxy.there is There.LEFT and proxy.share is Share.SHARED
-    share = Share.NEVER if out_of_sight else Share.UNSHARED
+def unlinked(proxy: Proxy) -> Proxy:
+    """The item alone: no activity, no base. What only went out of sight, or was declined, may be linked again when it
+    comes back or is accepted; what the user unshared, or the server deleted, is never linked again by itself
+    (ACT-11)."""
+    may_return = (proxy.there is There.LEFT or bool(proxy.alone)) and proxy.share is Share.SHARED
+    share = Share.NEVER if may_return else Share.UNSHARED
     return replace(proxy, share=share, there=There.ABSENT, server=None, agreed={}, stored={}, shadow={}, held=())
 
 

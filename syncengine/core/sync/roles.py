@@ -7,6 +7,7 @@ from enum import StrEnum
 from syncengine.core.mapping.context import Context
 from syncengine.model.activity import Activity, Origin
 from syncengine.model.directory import canonical_address
+from syncengine.model.item import PimValues
 from syncengine.model.mapping import TypeMap
 from syncengine.model.pim import Kind
 from syncengine.model.proxy import Proxy
@@ -54,6 +55,21 @@ def gets_item(activity: Activity, type_map: TypeMap | None, me: Context) -> bool
     if not participants:
         return me.user in (activity["employees"] or ())  # type: ignore[operator]
     return not _addresses(me).isdisjoint(canonical_address(str(a)) for a in participants)  # type: ignore[union-attr]
+
+
+def newer_revision(mine: Values, theirs: Values) -> bool | None:
+    """Of a meeting of an external organizer, whether a copy is of a newer revision than what the server holds, or of
+    an older one, which changes nothing (CAL-8). None where both are of the same, or nobody can tell."""
+    one, other = mine.get("revision"), theirs.get("revision")
+    return str(one) > str(other) if one and other and one != other else None
+
+
+def declined(values: PimValues, me: Context) -> bool:
+    """Whether the user has declined the invitation this item is (CAL-3). Who organizes does not decline."""
+    mine, found = _addresses(me), values.get("declined")
+    if not isinstance(found, tuple) or mine.isdisjoint(map(str, found)):
+        return False
+    return canonical_address(str(values.get("organizer") or "")) not in mine
 
 
 def _addresses(me: Context) -> frozenset[str]:

@@ -132,14 +132,32 @@ def renames(here: Play, actor: Actor, details: Any) -> None:
 
 
 def receives(here: Play, actor: Actor, details: Any) -> None:
-    """An invitation arrives: a copy of the organizer's item, with the same UID. Arriving again, it is an update."""
+    """An invitation arrives: a copy of the organizer's item, with the same UID. Arriving again, it is an update; the
+    user's own answer stays."""
     sender = here.actors[details["from"]]
     text = item_of(here, sender, details["uid"]).text
     mine = look_for(here, actor, details["uid"])
     if mine is None:
         actor.pim.create(actor.pim.href_for(details["uid"]), text)
-    else:
-        actor.pim.update(mine.href, text, mine.etag)
+        return
+    given = next((line for line in mine.text.split("\r\n") if _is_attendee(line, actor.address)), "")
+    lines = (given if given and _is_attendee(line, actor.address) else line for line in text.split("\r\n"))
+    actor.pim.update(mine.href, "\r\n".join(lines), mine.etag)
+
+
+def answers(here: Play, actor: Actor, details: Any) -> None:
+    """The user's PARTSTAT in their own copy, and in the organizer's where the story says who is told."""
+    for reader in (actor, *([here.actors[details["tells"]]] if "tells" in details else ())):
+        resource = item_of(here, reader, details["uid"])
+        if not any(_is_attendee(line, actor.address) for line in resource.text.split("\r\n")):
+            raise Untrue(f"{actor.address} is not invited to {details['uid']!r}")
+        answered = f"ATTENDEE;PARTSTAT={details['with']}:mailto:{actor.address}"
+        lines = (answered if _is_attendee(ln, actor.address) else ln for ln in resource.text.split("\r\n"))
+        reader.pim.update(resource.href, "\r\n".join(lines), resource.etag)
+
+
+def _is_attendee(line: str, address: str) -> bool:
+    return line.startswith("ATTENDEE") and line.endswith(f":mailto:{address}")
 
 
 def shares(here: Play, actor: Actor, details: Any) -> None:

@@ -16,6 +16,7 @@ from syncengine.errors import Stopped, SyncEngineError
 from syncengine.model.scenario import Scenario, Step, Verdict
 from syncengine.services.scenario.deeds import (
     adds,
+    answers,
     changes,
     changes_occurrence,
     confirms,
@@ -49,7 +50,7 @@ from syncengine.services.scenario.truths import (
 def play(scenario: Scenario, stage: Stage, ids: Iterator[str]) -> Verdict:
     """Play every step, then let every user run twice more: the second run must have nothing to do."""
     with ExitStack() as stack:
-        here = Play(scenario, stage, stage.mapping(scenario.mapping), ids)
+        here = Play(scenario, stage, stage.mapping(scenario.mapping, scenario.mapping_edits), ids)
         try:
             _enter(here, stack)
             for step in scenario.steps:
@@ -128,6 +129,7 @@ _VERBS: Mapping[str, Callable[[Play, Actor, Any], None]] = {
     "deletes": deletes,
     "renames": renames,
     "receives": receives,
+    "answers": answers,
     "syncs": syncs,
     "rehearses": rehearses,
     "shares": shares,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Protocol
@@ -36,7 +36,7 @@ START = datetime(2026, 3, 1, 8, 0, tzinfo=UTC)
 class Stage(Protocol):
     """Makes the parts of a scenario."""
 
-    def mapping(self, name: str) -> MappingFile: ...
+    def mapping(self, name: str, edits: Sequence[tuple[str, str]]) -> MappingFile: ...
 
     def pim(self, user: str) -> Pim: ...
 

@@ -25,6 +25,7 @@ from syncengine.services.scenario.stage import (
     only,
     uid_of,
 )
+from syncengine.services.sync.run import known_directory
 
 # --- what must be true -----------------------------------------------------------------------------------------------
 
@@ -119,7 +120,10 @@ def explains(here: Play, actor: Actor, details: Any) -> None:
     """The explanation of an item contains these words."""
     found = actor.state.find(uid_of(here, details))
     text = "\n".join(
-        render.explain_text(render.explain_json(p, actor.state.history(p.key), actor.state.runs(50))) for p in found
+        render.explain_text(
+            render.explain_json(p, actor.state.history(p.key), actor.state.runs(50), known_directory(actor.state))
+        )
+        for p in found
     )
     missing = [words for words in each(details["words"]) if words not in text]
     if missing:

@@ -239,7 +239,10 @@ class PimSide:
                 fix="Delete it and save it under a new name.",
             )
         after = core.absorb(proxy, pim, resource, item, type_map, self.me)
-        moved = after.values != proxy.values or after.hold != proxy.hold or proxy.item is None or proxy.item.gone
+        if proxy.alone and not after.alone and after.share is Share.NEVER:  # accepted, or public, after all
+            after = replace(after, share=core.starts_shared(item.kind, self.shares))
+        known = (proxy.values, proxy.hold, proxy.alone)
+        moved = (after.values, after.hold, after.alone) != known or proxy.item is None or proxy.item.gone
         dirty = after.share is Share.SHARED and (moved or after.there is There.ABSENT or bool(proxy.held))
         self.work.save([after], dirty=dirty)
         self.state.solve(self.scope, [resource.href])
@@ -305,7 +308,7 @@ class PimSide:
 
     def _pair(self, adopted: Sequence[tuple[Proxy, Item]]) -> None:
         """Link new items with activities that wait for them; the others wait for theirs from now on."""
-        keys = {proxy.id: keys_of_item(proxy.values, self._type(item.kind)) for proxy, item in adopted}
+        keys = {p.id: () if p.alone else keys_of_item(p.values, self._type(item.kind)) for p, item in adopted}
         waiting = self.state.waiting((key for texts in keys.values() for key in texts), "activity")
         for proxy, item in adopted:
             if partner := pairs(keys[proxy.id], waiting):

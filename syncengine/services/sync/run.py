@@ -32,6 +32,7 @@ from syncengine.model.directory import Directory
 from syncengine.model.pim import Kind
 from syncengine.model.proxy import Proxy, Share, There
 from syncengine.model.report import Report, RunState
+from syncengine.ports import ClientState
 from syncengine.services.sync import braking
 from syncengine.services.sync.item_writes import ItemWrites
 from syncengine.services.sync.pim_side import PimSide
@@ -117,10 +118,9 @@ class Sync:
 
     def _remember_server(self) -> None:
         """What the last run knew, so that items can be absorbed before the server is asked anything (ACT-2)."""
-        greeting, directory = self.state.fact("greeting"), self.state.fact("directory")
-        if greeting and directory:
-            found = greeting_from_json(greeting)
-            self.work.know(found, whole_directory_from_json(directory))
+        greeting, directory = self.state.fact("greeting"), known_directory(self.state)
+        if greeting and directory is not None:
+            self.work.know(greeting_from_json(greeting), directory)
 
     def _greet(self) -> None:
         """Ask the server who the user is there. Another server, or another user, is never synchronized into this
@@ -336,6 +336,12 @@ class Sync:
         """A full disk must not hide the error it caused."""
         with contextlib.suppress(SideError):
             self._finish()
+
+
+def known_directory(state: ClientState) -> Directory | None:
+    """The people and companies as the last run knew them."""
+    raw = state.fact("directory")
+    return whole_directory_from_json(raw) if raw else None
 
 
 def check_user(greeting: Greeting, directory: Directory, employee: str) -> None:

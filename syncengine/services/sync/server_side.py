@@ -8,7 +8,7 @@ from dataclasses import replace
 from syncengine.core.mapping.apply import matches
 from syncengine.core.sync.absorb import snapshot
 from syncengine.core.sync.correlate import keys_of_activity, link, pairs
-from syncengine.core.sync.reconcile import Decision, Verdict, predicted, stored
+from syncengine.core.sync.reconcile import Decision, Verdict, predicted, stored, unlinked
 from syncengine.core.sync.reflect import rows_of
 from syncengine.core.wire import command_from_json, command_to_json, values_to_json
 from syncengine.errors import Problem
@@ -75,7 +75,7 @@ class ServerSide:
                 self.work.save([replace(proxy, server=activity, there=There.LEFT)], dirty=True)
             return
         if proxy is not None and proxy.server is None and proxy.share is not Share.SHARED:
-            if proxy.share is Share.NEVER:  # it went out of sight and is back
+            if proxy.share is Share.NEVER and not proxy.alone:  # it went out of sight and is back
                 self._link(proxy, activity, "visible again")
             return
         if proxy is not None:
@@ -217,9 +217,8 @@ class ServerSide:
         self.work.did(proxy, SIDE, "updated" if verb == "left" else verb, because)
         if proxy.server is not None:
             self._keep(proxy, because, proxy.server.values)
-        if proxy.share is Share.UNSHARED:
-            alone = replace(proxy, there=There.ABSENT, server=None, agreed={}, stored={}, shadow={}, held=())
-            self.state.save([alone], dirty=False)
+        if proxy.share is Share.UNSHARED or (proxy.alone and proxy.has_item):
+            self.work.save([unlinked(proxy)], dirty=False)
         else:
             self.state.forget([proxy.id])
 
