@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from syncengine.core.ical.read import NotShareable, read
@@ -237,6 +237,7 @@ class TestWriting:
         assert "\r" not in write(text, {"summary": "x" * 200}, BERLIN)
 
     @given(summary=st.text(READABLE, max_size=300))
+    @example(summary="\\N")
     def test_whatever_is_written_is_read_again(self, summary: str) -> None:
         written = write(FULL, {"summary": summary}, BERLIN)
         assert item(written).values.get("summary", "") == summary

@@ -6,6 +6,7 @@ stay three types and zones must come from `zoneinfo`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import Any
@@ -98,13 +99,23 @@ def parts(text: str, line: Line) -> tuple[str, Parameters, str]:
     if raw[len(line.name)] == ":":  # no parameters: most lines, and the library's way is ten times slower
         return line.name, _NO_PARAMETERS, raw[len(line.name) + 1 :]
     try:
-        name, params, value = Contentline(raw).parts()  # type: ignore[no-untyped-call]
+        name, params, _ = Contentline(raw).parts()  # type: ignore[no-untyped-call]
     except ValueError as e:
         raise ItemError(
             f"A property cannot be understood: {raw[:60]!r}.",
             fix="Correct it in the item; it is left alone until then.",
         ) from e
-    return name, params, value
+    return name, params, _value(raw)
+
+
+def _value(raw: str) -> str:
+    """What follows the parameters, as written: the library unescapes some of it, and then a backslash before an N
+    cannot be told from a line break."""
+    head = _HEAD.match(raw)
+    return raw[head.end() :] if head else ""
+
+
+_HEAD = re.compile(r'(?:[^":]|"[^"]*")*:')
 
 
 # Readers take (value so far, raw text, parameters, zones): a property may stand several times.
