@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import atexit
 import itertools
+import shutil
 import uuid
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, mkdtemp
 from typing import TYPE_CHECKING
 
 from syncengine.config import Config, PimConfig, mapping_folder
 from syncengine.errors import ConfigError
 from syncengine.model.directory import Directory
 from syncengine.model.mapping import Mapping, ServerNames
-from syncengine.model.scenario import Verdict
+from syncengine.model.scenario import Scenario, Step, Verdict
 from syncengine.ports import ActivityServer, ActivityStore, ClientState, Pim
 from syncengine.times import Clock, system_clock
 
@@ -186,6 +189,7 @@ class _Stage:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        shutil.copy(_empty_databases() / "activities.db", folder)
         self.store = open_store(f"sqlite:///{folder}/activities.db")
 
     def mapping(self, name: str, edits: Sequence[tuple[str, str]]) -> Mapping:
@@ -200,6 +204,7 @@ class _Stage:
     def state(self, user: str) -> ClientState:
         from syncengine.store.state import State
 
+        shutil.copy(_empty_databases() / "state.db", self.folder / f"{user}.db")
         return State(str(self.folder / f"{user}.db"))
 
     def put_directory(self, directory: Directory) -> None:
@@ -210,15 +215,33 @@ class _Stage:
         return embedded(self.store, user, generic_owner)
 
 
+@cache
+def _empty_databases() -> Path:
+    """A server's database and a client's state with their tables made: making them takes longer than most stories."""
+    from syncengine.store.state import State
+
+    folder = Path(mkdtemp(prefix="syncengine-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    open_store(f"sqlite:///{folder}/activities.db").close()
+    State(str(folder / "state.db")).close()
+    return folder
+
+
 def play_scenario(file: Path) -> Verdict:
-    """Play one scenario file. Raises ConfigError when it is not one."""
-    from syncengine.core.scenario import parse_scenario
-    from syncengine.services.scenario import play
+    """Play one scenario file, in all the orders it allows. Raises ConfigError when it is not one."""
+    from syncengine.core.scenario import orders, parse_scenario
 
     scenario = parse_scenario(file.read_text(encoding="utf-8"), str(file))
+    verdicts = (_play(scenario, steps) for steps in orders(scenario.steps))
+    return next((v for v in verdicts if v.failure), Verdict(scenario))
+
+
+def _play(scenario: Scenario, steps: Sequence[Step]) -> Verdict:
+    from syncengine.services.scenario import play
+
     with TemporaryDirectory(prefix="syncengine-") as folder:
         stage = _Stage(Path(folder))
         try:
-            return play(scenario, stage, (f"{n:08d}" for n in itertools.count(1)))
+            return play(scenario, steps, stage, (f"{n:08d}" for n in itertools.count(1)))
         finally:
             stage.store.close()

@@ -25,6 +25,9 @@ Each step is one user and one verb; `say` tells the reader why. What people do: 
 * `receives`: an invitation, or its update, arrives in the calendar: a copy of the item of the user `from`, with the
   answer given before. `answers = { uid = "…", with = "DECLINED" }`: the user answers it (PARTSTAT); the organizer
   hears of it in `tells = "one"`, the user with that name.
+* `strand = "two"` beside a verb: steps that follow each other and belong to different strands may happen in any
+  order, each strand's own steps in theirs; the story is played in every one of them. `syncs = "somehow"`: how much
+  there is to do depends on the order.
 * `adds`: a new activity, under a `name` the story calls it by; an item's activity goes by the item's UID. `refused`
   in `adds`, `sets`, `removes`: the server says no, in these words.
 * `syncs`: one run; a second one right after it would have nothing to do. Numbers it does not name must be zero
@@ -44,6 +47,7 @@ from __future__ import annotations
 
 import difflib
 import tomllib
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from syncengine.errors import ConfigError
@@ -59,6 +63,7 @@ _A_TABLE, _WORDS = "a table, { … }", "a text, or a list of texts"
 _SHAPES: dict[str, tuple[str, tuple[type, ...]]] = {
     **dict.fromkeys(VERBS, (_A_TABLE, (dict,))),
     **dict.fromkeys(("sees_nothing_of", "server_has_nothing_of", "deletes"), (_WORDS, (str, list))),
+    "syncs": (f'{_A_TABLE}, or "somehow"', (dict, str)),
     **dict.fromkeys(("unshares", "disconnects"), ("a text", (str,))),
     "shares": (f"a text, or {_A_TABLE}", (str, dict)),
     **dict.fromkeys(("confirms", "reconnects"), ("true", (bool,))),
@@ -111,7 +116,7 @@ def parse_scenario(text: str, file: str) -> Scenario:
 
 
 def _step(number: int, raw: dict[str, Any], faults: list[str]) -> Step | None:
-    verbs = [name for name in raw if name not in ("user", "say")]
+    verbs = [name for name in raw if name not in ("user", "say", "strand")]
     if len(verbs) != 1:
         faults.append(f"step {number}: one verb is needed, there are {len(verbs)} ({', '.join(verbs)})")
         return None
@@ -123,9 +128,36 @@ def _step(number: int, raw: dict[str, Any], faults: list[str]) -> Step | None:
     if not isinstance(details, types):
         faults.append(f"step {number}: {verbs[0]} is followed by {shape}")
         return None
-    if verbs[0] in ("syncs", "rehearses"):
+    if verbs[0] in ("syncs", "rehearses") and isinstance(details, dict):
         faults += [f"step {number}: {_unknown(name, _RUN)}" for name in raw[verbs[0]] if name not in _RUN]
-    return Step(number, raw.get("user", ""), verbs[0], details, raw.get("say", ""))
+    if details == "somehow" and verbs[0] != "syncs":
+        faults.append(f"step {number}: only a run can happen somehow")
+    return Step(number, raw.get("user", ""), verbs[0], details, raw.get("say", ""), raw.get("strand", ""))
+
+
+def orders(steps: Sequence[Step]) -> Iterator[tuple[Step, ...]]:
+    """The steps in every order their strands allow, the one they are written in first."""
+    at = next((i for i, s in enumerate(steps) if s.strand), len(steps))
+    end = next((i for i in range(at, len(steps)) if not steps[i].strand), len(steps))
+    if at == end:
+        yield tuple(steps)
+        return
+    strands: dict[str, list[Step]] = {}
+    for step in steps[at:end]:
+        strands.setdefault(step.strand, []).append(step)
+    rest = list(orders(steps[end:]))
+    for middle in _interleaved(tuple(tuple(s) for s in strands.values())):
+        for after in rest:
+            yield (*steps[:at], *middle, *after)
+
+
+def _interleaved(strands: tuple[tuple[Step, ...], ...]) -> Iterator[tuple[Step, ...]]:
+    if not any(strands):
+        yield ()
+    for n, strand in enumerate(strands):
+        if strand:
+            for after in _interleaved((*strands[:n], strand[1:], *strands[n + 1 :])):
+                yield (strand[0], *after)
 
 
 def _unknown(word: str, known: tuple[str, ...]) -> str:

@@ -16,6 +16,7 @@ class Step:
     verb: str
     details: Any
     say: str = ""
+    strand: str = ""  # steps of different strands may happen in any order
 
 
 @dataclass(frozen=True)

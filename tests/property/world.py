@@ -35,7 +35,7 @@ from syncengine.model.commands import Command, Feed, Greeting, Insert, Outcome, 
 from syncengine.model.directory import Directory
 from syncengine.model.item import Item
 from syncengine.model.mapping import Mapping
-from syncengine.model.pim import Kind, Resource, Written
+from syncengine.model.pim import CALENDAR_KINDS, Resource, Written
 from syncengine.model.proxy import Proxy
 from syncengine.model.report import Report
 from syncengine.ports import ActivityServer, ActivityStore
@@ -228,9 +228,12 @@ def mapping() -> Mapping:
 
 
 class World:
-    """Users one and two, the server, and what can happen to them."""
+    """The users, one and two unless said otherwise, the server, and what can happen to them."""
 
-    def __init__(self, *, rounds: bool = False, rewrite: str = "keeps") -> None:
+    def __init__(
+        self, *, rounds: bool = False, rewrite: str = "keeps", names: Sequence[str] = ("one", "two"), more: str = ""
+    ) -> None:
+        """`more`: a directory, as JSON, of people beyond those of the scenarios."""
         self.folder = Path(tempfile.mkdtemp(prefix="syncengine-world-"))
         shutil.copy(_templates() / "activities.db", self.folder / "activities.db")
         self.store: ActivityStore = open_store(f"sqlite:///{self.folder}/activities.db")
@@ -239,8 +242,11 @@ class World:
         self.ids = count(1)
         self.users = {
             name: User(name, f"{name}@example.com", self.folder / f"{name}.db", rewrite=REWRITES[rewrite])
-            for name in ("one", "two")
+            for name in names
         }
+        if more:
+            with self.store.transaction(write=True):
+                self.store.put_directory(parse_directory(more, "the test's directory"))
 
     def close(self) -> None:
         for user in self.users.values():
@@ -284,7 +290,7 @@ class World:
         state = self.state(name)
         state.fuse = fuse
         pim = ShakyPim(user.calendar, trouble, fuse, user.rewrite)
-        both = frozenset(Kind)
+        both = CALENDAR_KINDS
         work = Work(
             state=state,
             server=ShakyServer(self.server(name), trouble, fuse, self.rounds),
@@ -346,7 +352,7 @@ class World:
 
     def activities(self) -> dict[str, Activity]:
         """Every live activity somebody sees, by id."""
-        people = ("one", "two", "three", "generic")
+        people = dict.fromkeys(("one", "two", "three", "generic", *self.users))
         return {a.id: a for name in people for a in self.server(name).activities()}
 
     def with_integration_id(self, uid: str) -> list[Activity]:

@@ -5,7 +5,7 @@ The parts are the real ones; `Stage` says how they are made, so this package nee
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import timedelta
 from typing import Any
@@ -47,20 +47,27 @@ from syncengine.services.scenario.truths import (
 )
 
 
-def play(scenario: Scenario, stage: Stage, ids: Iterator[str]) -> Verdict:
-    """Play every step, then let every user run twice more: the second run must have nothing to do."""
+def play(scenario: Scenario, steps: Sequence[Step], stage: Stage, ids: Iterator[str]) -> Verdict:
+    """Play the steps, in one of the orders the scenario allows; then let every user run twice more: the second run must
+    have nothing to do."""
     with ExitStack() as stack:
         here = Play(scenario, stage, stage.mapping(scenario.mapping, scenario.mapping_edits), ids)
         try:
             _enter(here, stack)
-            for step in scenario.steps:
+            for step in steps:
                 _step(here, step)
             _rest(here)
         except Untrue as e:
-            return Verdict(scenario, str(e))
+            return Verdict(scenario, f"{e}{_in_order(steps)}")
         except SyncEngineError as e:
             return Verdict(scenario, f"an error nobody expected: {e}")
     return Verdict(scenario)
+
+
+def _in_order(steps: Sequence[Step]) -> str:
+    """Which order it was, where there are several."""
+    shown = [f"{s.user} {s.verb.replace('_', ' ')}" for s in steps if s.strand]
+    return f" (in the order: {', '.join(shown)})" if shown else ""
 
 
 def _enter(here: Play, stack: ExitStack) -> None:

@@ -17,11 +17,13 @@ from syncengine.services.sync import Collection, Sync, Work
 
 def syncs(here: Play, actor: Actor, details: Any) -> None:
     report, error = run_for(here, actor)
-    expected = dict(details or {})
+    expected = {} if details == "somehow" else dict(details or {})
     stopped = expected.pop("stopped", "")
     found = f"{error or ''}"
     if bool(stopped) != bool(error) or (isinstance(stopped, str) and stopped.lower() not in found.lower()):
         raise Untrue(f"expected {'it to stop: ' + str(stopped) if stopped else 'no stop'}, found {error or 'no stop'}")
+    if details == "somehow":  # whether it is quiet then, the story's end will tell
+        return
     _check_counts(report, expected)
     if not stopped:
         again, _ = run_for(here, actor, dry_run=True)
