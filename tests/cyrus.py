@@ -164,17 +164,18 @@ class Mailboxes:
     def inbox(self, user: str) -> list[str]:
         """The methods of the messages a user has got (RFC 5546), oldest first."""
         url = f"{self.server.home_of(user)}Inbox/"
-        texts = [self.server.request("GET", url + name, user=user).text for name in self._listing(user, "Inbox")]
+        texts = [self.server.request("GET", url + name, user=user).text for name in self.listing(user, "Inbox")]
         return [re.findall("^METHOD:(.*?)\r?$", text, re.MULTILINE)[0] for text in texts]
 
     def state(self, writer: str) -> Mapping[str, Mapping[str, str]]:
         """All that may change when the server sends something because of what the writer writes: every Inbox, and
         the calendars of the others, as name → revision. An update Cyrus puts straight into the calendar, without a
         message in the Inbox."""
-        found = {f"{user}'s Inbox": self._listing(user, "Inbox") for user in self.users}
-        return found | {f"{user}'s calendar": self._listing(user, "Default") for user in self.users if user != writer}
+        found = {f"{user}'s Inbox": self.listing(user, "Inbox") for user in self.users}
+        return found | {f"{user}'s calendar": self.listing(user, "Default") for user in self.users if user != writer}
 
-    def _listing(self, user: str, collection: str) -> dict[str, str]:
+    def listing(self, user: str, collection: str) -> dict[str, str]:
+        """A collection as name → revision."""
         url = f"{self.server.home_of(user)}{collection}/"
         answer = self.server.request("PROPFIND", url, user=user, body=protocol.LISTING)
         return protocol.listing(etree.fromstring(answer.content), urlsplit(url).path)
