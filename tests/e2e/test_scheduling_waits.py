@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.dav_servers import DavServer
-from tests.e2e.desk import Desk, event, writes
+from tests.e2e.desk import FOLDER, Desk, event, writes
 from tests.e2e.test_real_servers import PEOPLE, Calendar, _configure
 
 
@@ -51,3 +51,11 @@ def test_what_a_person_does_in_the_calendar_solves_it_as_well(desk: Desk, calend
     calendar.edit("meet.ics", "SUMMARY:Meeting", "LOCATION:Room 2\r\nSUMMARY:Meeting")
     report = desk.sync()
     assert (report["held"], writes(report)) == (0, 0)
+
+
+def test_a_word_that_is_neither_is_refused(desk: Desk) -> None:
+    for wrong in ('"loud"', "true", "[]"):
+        desk.pims = f"{FOLDER}scheduling = {wrong}\n"
+        desk.configure()
+        done = desk.do("check")
+        assert (done.code, 'pim[work].scheduling must be "silent" or "send"' in done.err) == (2, True)
