@@ -193,7 +193,7 @@ SILENCERS = (
     Silencer(
         "Scheduling-Enabled",
         "F",
-        ("Server", "Cyrus-HTTP/"),
+        ("Server", "Cyrus-HTTP/3."),
         "Cyrus 3.6: tried with writes and deletions of organizers and attendees (tests/contract/test_scheduling.py); "
         "Schedule-Reply alone silences an attendee's deletion there and nothing else, as RFC 6638 8.1 has it",
     ),

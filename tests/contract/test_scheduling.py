@@ -136,6 +136,7 @@ class TestWhoMails:
             ({}, False),
             ({"DAV": "1, calendar-access, calendar-auto-schedule"}, True),
             ({"DAV": "1, calendar-auto-schedule", "Server": "Cyrus-HTTP/3.8.0"}, False),
+            ({"DAV": "1, calendar-auto-schedule", "Server": "Cyrus-HTTP/2.5.10"}, True),
             ({"DAV": "1, calendar-auto-schedule", "Server": "Apache"}, True),
             ({"DAV": "1, calendar-auto-schedule", "X-Sabre-Version": "4.6.0"}, False),
             ({"dav": "calendar-auto-schedule, nc-calendar-search"}, False),
