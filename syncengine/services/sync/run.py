@@ -302,11 +302,11 @@ class Sync:
         return writes, loud
 
     def _is_loud(self, write: ItemWrite, before: str) -> bool:
+        """Whether this is about an entry with attendees, before or after, whose server would mail them. An occurrence
+        is written with its whole series."""
         collection, (href, part) = self.work.collection(write.pim), split_href(write.href)
-        if part:
-            whole = self.state.resource(write.pim, href)
-            before += whole.text if whole else ""
-        invites = has_attendees(before) if part else has_attendees(before) or has_attendees(write.text)
+        series = self.state.resource(write.pim, href) if part else None
+        invites = any(has_attendees(text) for text in (before, write.text, series.text if series else ""))
         return invites and collection is not None and not collection.is_silent
 
     @cached_property
