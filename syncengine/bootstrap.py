@@ -125,7 +125,8 @@ def _vdir(config: PimConfig) -> Pim:
 def _caldav(config: PimConfig) -> Pim:
     from connectors.caldav.pim import CaldavPim
 
-    return CaldavPim(config.url, config.username, config.password.get() if config.password else "")
+    password = config.password.get() if config.password else ""
+    return CaldavPim(config.url, config.username, password, scheduling=config.scheduling)
 
 
 _CONNECTORS: dict[str, Callable[[PimConfig], Pim]] = {"vdir": _vdir, "caldav": _caldav}
@@ -167,7 +168,14 @@ def open_work(config: Config, stack: ExitStack, *, chosen: Sequence[str] | None 
         pim = open_pim(pim_config)
         stack.callback(pim.close)
         collections.append(
-            Collection(pim_config.name, pim, mappings[pim_config.name], pim_config.share_new, pim_config.share_existing)
+            Collection(
+                pim_config.name,
+                pim,
+                mappings[pim_config.name],
+                pim_config.share_new,
+                pim_config.share_existing,
+                pim_config.scheduling,
+            )
         )
     return Work(
         state=state,
@@ -196,10 +204,10 @@ class _Stage:
         path = mapping_folder() / f"{name}.xml"
         return read_mapping(path, edits)
 
-    def pim(self, user: str) -> Pim:
+    def pim(self, user: str, *, mails_attendees: bool) -> Pim:
         from connectors.memory.pim import MemoryPim
 
-        return MemoryPim()
+        return MemoryPim(mails_attendees=mails_attendees)
 
     def state(self, user: str) -> ClientState:
         from syncengine.store.state import State

@@ -19,7 +19,7 @@ from urllib.parse import unquote
 from zoneinfo import ZoneInfo
 
 from syncengine.errors import ConfigError
-from syncengine.model.pim import CALENDAR_KINDS, Kind
+from syncengine.model.pim import CALENDAR_KINDS, Kind, Scheduling
 from syncengine.times import find_zone, local_zone
 
 FILE = "config.toml"
@@ -67,6 +67,7 @@ class PimConfig:
     share_new: frozenset[Kind] = CALENDAR_KINDS
     share_existing: frozenset[Kind] = CALENDAR_KINDS
     mapping: str = "default"
+    scheduling: Scheduling = Scheduling.SILENT
 
 
 @dataclass(frozen=True)
@@ -138,6 +139,7 @@ def load(path: Path) -> Config:
 
 
 _TEXT, _LIST, _SECRET = "a text", "a list of texts", "a secret"
+_SCHEDULING = '"silent" or "send"'
 _COUNT, _SHARE = "a whole number, 0 or more", "a number from 0 to 1"
 _SECTIONS: Mapping[str, Mapping[str, str]] = {
     "user": {"employee": _TEXT, "addresses": _LIST, "timezone": _TEXT},
@@ -154,6 +156,7 @@ _SECTIONS: Mapping[str, Mapping[str, str]] = {
         "share_new": _LIST,
         "share_existing": _LIST,
         "mapping": _TEXT,
+        "scheduling": _SCHEDULING,
     },
 }
 _CONNECTORS: Mapping[str, tuple[str, ...]] = {"vdir": ("path",), "caldav": ("url",)}
@@ -213,6 +216,7 @@ class _Reader:
                 _LIST: isinstance(value, list) and all(isinstance(v, str) for v in value),
                 _SECRET: self._is_secret(value),
                 _COUNT: type(value) is int and value >= 0,
+                _SCHEDULING: value in tuple(Scheduling),
                 _SHARE: type(value) in (int, float) and 0 <= value <= 1,
                 None: True,
             }[kind]
@@ -285,6 +289,7 @@ class _Reader:
             share_new=share_new,
             share_existing=self._kinds(existing, f"{where}.share_existing") if existing is not None else share_new,
             mapping=values.get("mapping", "default"),
+            scheduling=Scheduling(values.get("scheduling", Scheduling.SILENT)),
         )
 
     def _kinds(self, words: list[str] | None, where: str) -> frozenset[Kind]:

@@ -29,6 +29,11 @@ class Pim(Protocol):
     def kinds(self) -> frozenset[Kind]:
         """What the collection accepts."""
 
+    @property
+    def mails_attendees(self) -> bool:
+        """Whether a write of an item with attendees makes this side send them mail, and nothing can keep it from
+        that. Asked before such a write only; it may cost a request."""
+
     def changes(self, token: str | None) -> PimChanges:
         """What changed since `token`; everything when it is None, unknown or not supported.
         Raises Vanished when the collection itself is gone: that is never an empty answer."""

@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 import requests
@@ -51,9 +52,11 @@ class DavServer:
     username: str
     password: str
     checks_password: bool
+    suffix: str = ""
+    """What the names of the users of one test end with, where each has its own."""
 
     def home_of(self, user: str = "alice") -> str:
-        return self.home.format(user=user)
+        return self.home.format(user=user + self.suffix)
 
     def make_collection(self, user: str = "alice", components: Sequence[str] = ("VEVENT", "VTODO")) -> str:
         """A new, empty calendar; its URL."""
@@ -73,7 +76,7 @@ class DavServer:
             url,
             data=body.encode(),
             headers={"Content-Type": kind} if body else {},
-            auth=(user, self.password) if self.checks_password else None,
+            auth=(user + self.suffix, self.password) if self.checks_password else None,
             timeout=30,
         )
         answer.raise_for_status()
@@ -83,7 +86,7 @@ class DavServer:
 @pytest.fixture(scope="session")
 def radicale(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DavServer]:
     _demand("radicale")
-    folder, port = tmp_path_factory.mktemp("radicale"), _free_port()
+    folder, port = tmp_path_factory.mktemp("radicale"), free_port()
     (folder / "users").write_text("alice:secret\nbob:secret\n")
     (folder / "config").write_text(RADICALE.format(port=port, folder=folder))
     command = [sys.executable, "-m", "radicale", "--config", str(folder / "config")]
@@ -94,7 +97,7 @@ def radicale(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DavServer]:
 @pytest.fixture(scope="session")
 def xandikos(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DavServer]:
     _demand("xandikos")
-    folder, port = tmp_path_factory.mktemp("xandikos"), _free_port()
+    folder, port = tmp_path_factory.mktemp("xandikos"), free_port()
     options = [
         "-d",
         str(folder),
@@ -113,13 +116,17 @@ def xandikos(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DavServer]:
 
 def _demand(package: str) -> None:
     if importlib.util.find_spec(package) is None:
-        reason = f"{package} is not installed (pip install syncengine[test])"
-        if os.environ.get("SYNCENGINE_REQUIRE_SERVERS") == "1":
-            pytest.fail(reason)
-        pytest.skip(reason)
+        missing(f"{package} is not installed (pip install syncengine[test])")
 
 
-def _free_port() -> int:
+def missing(reason: str) -> NoReturn:
+    """A server is missing: its tests are skipped, or fail where they must not be."""
+    if os.environ.get("SYNCENGINE_REQUIRE_SERVERS") == "1":
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+def free_port() -> int:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return int(listener.getsockname()[1])

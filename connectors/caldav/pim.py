@@ -28,7 +28,7 @@ from syncengine.errors import (
     Unreachable,
     Vanished,
 )
-from syncengine.model.pim import Fetched, Kind, Missing, PimChanges, Resource, Unreadable, Written
+from syncengine.model.pim import Fetched, Kind, Missing, PimChanges, Resource, Scheduling, Unreadable, Written
 
 ICALENDAR = {"Content-Type": "text/calendar; charset=utf-8"}
 TEXT = f"{protocol.CAL}calendar-data"
@@ -39,7 +39,8 @@ class CaldavPim:
 
     `auth`: basic, digest or bearer (`password` is then the token). `timeout`: seconds without a byte from the
     server; Radicale takes a minute over its first answer for 10,000 new files. `verify`: False or the path of a
-    certificate file for a server of your own. `allow_http`: also outside this machine. Raises ConfigError."""
+    certificate file for a server of your own. `allow_http`: also outside this machine. `scheduling`: whether the
+    server is asked to keep quiet about what is written. Raises ConfigError."""
 
     def __init__(
         self,
@@ -51,8 +52,10 @@ class CaldavPim:
         timeout: float = 300.0,
         verify: bool | str = True,
         allow_http: bool = False,
+        scheduling: Scheduling = Scheduling.SILENT,
         sleep: Callable[[float], None] = real_sleep,
     ) -> None:
+        self._silence = quirks.SILENCE if scheduling is Scheduling.SILENT else {}
         self._wire = Wire(
             url, username, password, auth=auth, timeout=timeout, verify=verify, allow_http=allow_http, sleep=sleep
         )
@@ -61,6 +64,11 @@ class CaldavPim:
     def kinds(self) -> frozenset[Kind]:
         """Asked once, when needed."""
         return self._about().kinds
+
+    @cached_property
+    def mails_attendees(self) -> bool:
+        """Asked once, when needed."""
+        return quirks.mails_attendees(self._wire.send(Ask.FEATURES, "OPTIONS").headers or {})
 
     def changes(self, token: str | None) -> PimChanges:
         if token and (since := self._sync(token)):
@@ -91,20 +99,22 @@ class CaldavPim:
                 yield [self._fetched(href, (found or {}).get(href)) for href in batch]
 
     def create(self, href: str, text: str) -> Written:
-        reply = self._wire.send(Ask.CREATE, "PUT", href, text, ICALENDAR | {"If-None-Match": "*"})
-        if reply.meaning in {Meaning.STALE, Meaning.MISSING}:
+        headers = {**ICALENDAR, **self._silence, "If-None-Match": "*"}
+        reply = self._wire.send(Ask.CREATE, "PUT", href, text, headers)
+        if reply.meaning in {Meaning.STALE, Meaning.MISSING, Meaning.BARRED}:
             self._about()  # raises Vanished when it is the collection that is missing
         if reply.meaning in {Meaning.TAKEN, Meaning.STALE}:
-            raise AlreadyThere("The calendar has an item with this name or UID already.", where=self._where(href))
+            what = "The calendar, or another one of the account, has an item with this name or UID already."
+            raise AlreadyThere(what, where=self._where(href))
         return self._written(reply, href)
 
     def update(self, href: str, text: str, etag: str) -> Written:
-        reply = self._wire.send(Ask.UPDATE, "PUT", href, text, ICALENDAR | self._condition(href, etag))
+        headers = {**ICALENDAR, **self._silence, **self._condition(href, etag)}
+        reply = self._wire.send(Ask.UPDATE, "PUT", href, text, headers)
         return self._written(reply, href)
 
     def delete(self, href: str, etag: str) -> None:
-        # RFC 6638 8.1: no answer to the organizer because of a sync
-        headers = {"Schedule-Reply": "F", **self._condition(href, etag)}
+        headers = {**self._silence, **self._condition(href, etag)}
         self._demand(self._wire.send(Ask.DELETE, "DELETE", href, headers=headers), href)
 
     def href_for(self, uid: str) -> str:
@@ -220,6 +230,8 @@ class CaldavPim:
         if reply.meaning in {Meaning.STALE, Meaning.MISSING}:
             self._etag(href)
             raise self._changed(href)
+        if reply.meaning is Meaning.BARRED:
+            self._about()
         if reply.meaning is not Meaning.OK:
             raise self._refusal(reply, href)
 

@@ -6,7 +6,7 @@ status and the precondition element of the body (RFC 4918 16); the first row tha
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
 
@@ -14,6 +14,7 @@ from enum import Enum, auto
 class Ask(Enum):
     """What a request is for."""
 
+    FEATURES = auto()
     SYNC = auto()
     LIST = auto()
     ABOUT = auto()
@@ -34,6 +35,8 @@ class Meaning(Enum):
     """The href or the UID is in use."""
     STALE = auto()
     """The condition of the request did not hold; why, has to be looked up."""
+    BARRED = auto()
+    """Not allowed, or nothing there; which, has to be looked up."""
     REFUSED = auto()
     """This request will not be served; another may."""
     BUSY = auto()
@@ -42,6 +45,10 @@ class Meaning(Enum):
     FULL = auto()
     DOWN = auto()
     MOVED = auto()
+
+
+NONE = "-"
+"""In place of a precondition: the answer names none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +65,7 @@ class Row:
         return (
             (not self.asks or ask in self.asks)
             and (not self.statuses or status in self.statuses)
-            and (not self.precondition or self.precondition in preconditions)
+            and (not self.precondition or self.precondition in (preconditions or (NONE,)))
         )
 
 
@@ -70,9 +77,17 @@ ANSWERS = (
     Row(
         Meaning.TAKEN,
         (),
-        "RFC 4791 5.3.2.1: another href has the UID. Radicale says so with 409, Xandikos with 412, Cyrus with 403",
+        "RFC 4791 5.3.2.1: another href has the UID. Radicale says so with 409, Xandikos with 412",
         asks=(Ask.CREATE,),
         precondition="no-uid-conflict",
+    ),
+    Row(
+        Meaning.TAKEN,
+        (),
+        "RFC 6638 3.2.4.1: another href has the UID, here or in another calendar of the user. Cyrus demands it of "
+        "entries without attendees, too, and says so with 403",
+        asks=(Ask.CREATE,),
+        precondition="unique-scheduling-object-resource",
     ),
     Row(Meaning.TAKEN, (412,), "RFC 9110 13.1.2: If-None-Match: * found something", asks=(Ask.CREATE,)),
     Row(
@@ -86,6 +101,13 @@ ANSWERS = (
         (412,),
         "RFC 9110 13.1.1: If-Match failed; Radicale and Xandikos also when there is nothing to update",
         asks=(Ask.UPDATE, Ask.DELETE),
+    ),
+    Row(
+        Meaning.BARRED,
+        (403,),
+        "the collection is gone, says Cyrus; most mean that it may not be written",
+        asks=(Ask.CREATE, Ask.UPDATE),
+        precondition=NONE,
     ),
     Row(
         Meaning.REFUSED,
@@ -150,6 +172,59 @@ STATUSES = {
 def reason(status: int, preconditions: Collection[str]) -> Reason:
     known = next((PRECONDITIONS[name] for name in preconditions if name in PRECONDITIONS), STATUSES.get(status))
     return known or Reason(f"The server refused with status {status}.", "Look at the server's log.")
+
+
+SCHEDULES = ("DAV", "calendar-auto-schedule")
+"""What a server says that sends invitations, updates and cancellations by itself (RFC 6638 2): header and content."""
+
+
+@dataclass(frozen=True, slots=True)
+class Silencer:
+    """A header of a request that keeps some server from sending them. `told_by`: how that server is told from
+    others, a header of its answers and what that contains."""
+
+    header: str
+    value: str
+    told_by: tuple[str, str]
+    because: str
+
+
+SILENCERS = (
+    Silencer(
+        "Scheduling-Enabled",
+        "F",
+        ("Server", "Cyrus-HTTP/3."),
+        "Cyrus 3.6: tried with writes and deletions of organizers and attendees (tests/contract/test_scheduling.py); "
+        "Schedule-Reply alone silences an attendee's deletion there and nothing else, as RFC 6638 8.1 has it",
+    ),
+    Silencer(
+        "Schedule-Reply",
+        "F",
+        ("X-Sabre-Version", ""),
+        "SabreDAV (Baikal, ownCloud) heeds it with every write: calendarObjectChange and beforeUnbind in "
+        "https://github.com/sabre-io/dav/blob/master/lib/CalDAV/Schedule/Plugin.php",
+    ),
+    Silencer(
+        "Schedule-Reply",
+        "F",
+        ("DAV", "nc-calendar-search"),
+        "Nextcloud is SabreDAV and hides it: https://github.com/nextcloud/server/tree/master/apps/dav/lib/CalDAV",
+    ),
+)
+"""All of them go with every write that is to be silent; nobody minds one not meant for him. Not to be had: Xandikos
+0.4 schedules, too, and heeds no header. SCHEDULE-AGENT=CLIENT is no way: set on a meeting that was sent already it
+makes servers cancel it (RFC 6638 3.2.1.2), and keeps the user's own later changes from the attendees."""
+SILENCE: Mapping[str, str] = {silencer.header: silencer.value for silencer in SILENCERS}
+
+
+def mails_attendees(answered: Mapping[str, str]) -> bool:
+    """Whether a server that answers OPTIONS with these headers sends mail whatever is asked of it."""
+    return _says(answered, SCHEDULES) and not any(_says(answered, silencer.told_by) for silencer in SILENCERS)
+
+
+def _says(answered: Mapping[str, str], told_by: tuple[str, str]) -> bool:
+    name, content = told_by
+    return any(content in value for header, value in answered.items() if header.lower() == name.lower())
 
 
 MULTIGET = 500

@@ -124,7 +124,8 @@ class Collection:
 
 
 class MemoryPim:
-    """One connection to a collection; it implements `ports.Pim`."""
+    """One connection to a collection; it implements `ports.Pim`. `mails_attendees`: that it is a server which would;
+    nothing is sent."""
 
     def __init__(
         self,
@@ -132,7 +133,9 @@ class MemoryPim:
         *,
         kinds: frozenset[Kind] = CALENDAR_KINDS,
         faults: Faults | None = None,
+        mails_attendees: bool = False,
     ) -> None:
+        self.mails_attendees = mails_attendees
         self.collection = collection if collection is not None else Collection()
         self.kinds = kinds
         self.faults = faults or Faults()

@@ -33,6 +33,8 @@ WRITE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 class VdirPim:
     """One such folder; it implements `ports.Pim`. There are no sync tokens: every listing is complete."""
 
+    mails_attendees = False
+
     def __init__(self, path: str | Path, *, kinds: frozenset[Kind] = CALENDAR_KINDS) -> None:
         self.path = Path(path)
         self.kinds = kinds

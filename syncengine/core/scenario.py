@@ -38,7 +38,8 @@ Each step is one user and one verb; `say` tells the reader why. What people do: 
 * `sees`: an item with these values, these `lines`, and `without` these properties.
 
 `[users.NAME]` says what is special about a user: `share_new`, `share_existing` (lists of kinds), `addresses`, `zone`;
-`employee` and `calendar` make a second client of the same person, with the same calendar.
+`employee` and `calendar` make a second client of the same person, with the same calendar; `mails_attendees = true`:
+the calendar's server mails attendees whatever is written; `scheduling` as in the configuration.
 `mapping` names the mapping file, `mapping_edits = [["old", "new"]]` what an admin has changed in its text.
 Every story ends with runs of every user that must come to have nothing to do.
 """
@@ -72,7 +73,16 @@ _SHAPES: dict[str, tuple[str, tuple[type, ...]]] = {
     "days_pass": ("a number", (int,)),
 }
 _NAMES = ("story", "requirements", "step", "users", "directory", "mapping", "mapping_edits")
-_SETTINGS = ("share_new", "share_existing", "addresses", "zone", "employee", "calendar")
+_SETTINGS = (
+    "share_new",
+    "share_existing",
+    "addresses",
+    "zone",
+    "employee",
+    "calendar",
+    "mails_attendees",
+    "scheduling",
+)
 COUNTS = (
     "pim_created", "pim_updated", "pim_deleted", "server_created", "server_updated", "server_deleted", "linked",
 )  # fmt: skip

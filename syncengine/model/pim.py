@@ -23,6 +23,14 @@ class Kind(StrEnum):
     EMAIL = "email"
 
 
+class Scheduling(StrEnum):
+    """What a calendar server that invites attendees by itself (RFC 6638) may make of the product's writes. The value
+    is the word the configuration uses."""
+
+    SILENT = "silent"  # nothing: it is asked to keep quiet, and what it would not keep quiet about is held
+    SEND = "send"  # invitations, updates and cancellations, as when a person had edited the entry
+
+
 CALENDAR_KINDS = frozenset({Kind.EVENT, Kind.TODO})
 """What a calendar collection holds."""
 

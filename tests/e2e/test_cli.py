@@ -4,21 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
-import socket
-import subprocess
-import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 
-from tests.e2e.desk import DIRECTORY, FOLDER, OTHER, ROOT, Commands, Desk, event, todo, writes
+from tests.e2e.desk import DIRECTORY, FOLDER, OTHER, Commands, Desk, event, todo, writes
+from tests.e2e.served import client_of, served
 
 AT_NINE = {
     "display_in": "Calendar and Activities",
@@ -256,47 +250,10 @@ def test_a_directory_imported_twice_changes_nothing(desk: Desk) -> None:
 # --- one server for several users ------------------------------------------------------------------------------------
 
 
-@contextmanager
-def _served(desk: Desk, *options: str) -> Iterator[str]:
-    """`syncengine serve` on the desk's database; its address."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port = str(listener.getsockname()[1])
-    program = "from syncengine.cli.main import main; main()"
-    command = [sys.executable, "-c", program, "serve", "--config", str(desk.config), "--port", port, *options]
-    log = desk.folder / "serve.log"
-    with log.open("wb") as output:
-        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-        process = subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=output, env=environment)
-    try:
-        _wait_for(f"http://127.0.0.1:{port}/openapi.json", process, log)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        process.wait(10)
-
-
-def _wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    end = time.monotonic() + 60
-    while time.monotonic() < end and process.poll() is None:
-        try:
-            requests.get(url, timeout=5)
-            return
-        except requests.ConnectionError:
-            time.sleep(0.05)
-    pytest.fail(f"serve did not start:\n{log.read_text()}")
-
-
-def _client(folder: Path, owner: Desk, user: str, url: str, pims: str = FOLDER) -> Desk:
-    """A user of the served server, with a token of their own."""
-    token = owner.good("token", user, "--label", "test").out.strip()
-    return Desk(folder, owner.commands, user, url, f'token = "{token}"', pims).set_up(directory=False)
-
-
 def test_two_users_share_one_served_server(desk: Desk, tmp_path: Path) -> None:
-    with _served(desk) as url:
-        one = _client(tmp_path / "one", desk, desk.user, url)
-        two = _client(tmp_path / "two", desk, OTHER, url)
+    with served(desk) as url:
+        one = client_of(tmp_path / "one", desk, desk.user, url)
+        two = client_of(tmp_path / "two", desk, OTHER, url)
         invited = [f"ORGANIZER:mailto:{one.user}", f"ATTENDEE:mailto:{one.user}", f"ATTENDEE:mailto:{two.user}"]
         meeting = event("meeting", "meeting", "20260302T090000Z", "20260302T100000Z", *invited)
         one.put("meeting", meeting)
@@ -324,8 +281,8 @@ def test_two_users_share_one_served_server(desk: Desk, tmp_path: Path) -> None:
 
 
 def test_a_token_nobody_issued_is_refused_and_never_shown(desk: Desk, tmp_path: Path) -> None:
-    with _served(desk) as url:
-        client = _client(tmp_path / "one", desk, desk.user, url)
+    with served(desk) as url:
+        client = client_of(tmp_path / "one", desk, desk.user, url)
         client.more_server = 'token = { env = "TEST_TOKEN" }'
         client.env["TEST_TOKEN"] = "not-a-token-of-yours"
         client.configure()
@@ -339,8 +296,8 @@ def test_a_token_nobody_issued_is_refused_and_never_shown(desk: Desk, tmp_path: 
 
 def test_a_server_that_speaks_siebels_words(desk: Desk, tmp_path: Path) -> None:
     """The second mapping end to end: its names are on the wire, and everything arrives on both sides (MAP-2)."""
-    with _served(desk, "--mapping", "siebel") as url:
-        one = _client(tmp_path / "one", desk, desk.user, url, FOLDER + 'mapping = "siebel"\n')
+    with served(desk, "--mapping", "siebel") as url:
+        one = client_of(tmp_path / "one", desk, desk.user, url, FOLDER + 'mapping = "siebel"\n')
         one.put("mine", event("mine", "mine", "20260302T090000Z", "20260302T100000Z", "LOCATION:room 1"))
         one.put("daily", event("daily", "daily", "20260302T090000Z", "20260302T100000Z", "RRULE:FREQ=DAILY;COUNT=5"))
         one.put("task", todo("task", "task", "PRIORITY:1", "STATUS:IN-PROCESS"))

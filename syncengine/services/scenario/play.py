@@ -84,7 +84,7 @@ def _enter(here: Play, stack: ExitStack) -> None:
         actor = Actor(
             name,
             employee.addresses[0],
-            shared.pim if shared else here.stage.pim(name),
+            shared.pim if shared else here.stage.pim(name, mails_attendees=settings.get("mails_attendees", False)),
             here.stage.state(name),
             here.stage.server(employee.addresses[0], GENERIC_OWNER),
             settings,

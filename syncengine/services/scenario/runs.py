@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from syncengine.core.scenario import COUNTS, OPTIONAL_COUNTS
 from syncengine.errors import SyncEngineError
-from syncengine.model.pim import CALENDAR_KINDS, Kind
+from syncengine.model.pim import CALENDAR_KINDS, Kind, Scheduling
 from syncengine.model.report import Report
 from syncengine.ports import ActivityServer, Pim
 from syncengine.services.scenario.stage import Actor, Line, Play, Untrue
@@ -79,10 +79,12 @@ def run_for(here: Play, actor: Actor, *, dry_run: bool = False) -> tuple[Report,
     if "share_existing" not in actor.settings:
         kinds["share_existing"] = kinds["share_new"]
     pim: Pim = cast(Pim, Line(actor.pim, "calendar", actor.broken))
+    scheduling = Scheduling(actor.settings.get("scheduling", "silent"))
+    shares = kinds["share_new"], kinds["share_existing"]
     work = Work(
         state=state,
         server=cast(ActivityServer, Line(actor.server, "server", actor.broken)),
-        collections=[Collection("calendar", pim, here.mapping, kinds["share_new"], kinds["share_existing"])],
+        collections=[Collection("calendar", pim, here.mapping, *shares, scheduling)],
         addresses=tuple(actor.settings.get("addresses", (actor.address,))),
         zone=zone_of(actor),
         clock=lambda: here.now,

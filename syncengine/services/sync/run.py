@@ -18,8 +18,9 @@ from syncengine.core.mapping.apply import up
 from syncengine.core.sync.absorb import extended, snapshot
 from syncengine.core.sync.correlate import texts_taken
 from syncengine.core.sync.reconcile import Decision, Verdict, decide
-from syncengine.core.sync.reflect import ItemWrite, deletion, reflect, rows_of, untold
+from syncengine.core.sync.reflect import ItemWrite, Reflection, deletion, reflect, rows_of, untold
 from syncengine.core.sync.roles import Role, role_in
+from syncengine.core.sync.scheduling import has_attendees, waiting
 from syncengine.core.wire import (
     greeting_from_json,
     greeting_to_json,
@@ -224,7 +225,9 @@ class Sync:
         doomed = [d for d in decisions if d.verdict is Verdict.DELETE_HERE]
         rest = [d for d in decisions if not held_back(d) and d.verdict not in (Verdict.FORGET, Verdict.DELETE_HERE)]
         live = self.server_side.tell(self._by_free_keys(rest))
-        self._show(live, [deletion(d.proxy, _without_activity(d.proxy), d.because) for d in doomed])
+        self._show(
+            live, [Reflection(d.proxy, deletion(d.proxy, _without_activity(d.proxy), d.because)) for d in doomed]
+        )
 
     def _is_guests_change(self, proxy: Proxy) -> bool:
         """Whether this is an occurrence only a guest's copy has changed: the organizer's series is there without it
@@ -262,7 +265,7 @@ class Sync:
             self._failed(proxy, as_item_error(e))
             return None
 
-    def _show(self, live: Sequence[Proxy], writes: list[ItemWrite]) -> None:
+    def _show(self, live: Sequence[Proxy], planned: list[Reflection]) -> None:
         """Lay what came down onto the items; a proxy that has lost its item may get another one (ACT-6)."""
         settled: list[Proxy] = []
         usable = {c.name for c in self.work.active}
@@ -276,14 +279,35 @@ class Sync:
             if found.write is None:
                 settled.append(found.proxy)
             elif found.write.pim in usable:  # otherwise it waits for a run that may write there
-                writes.append(found.write)
+                planned.append(found)
+        writes, loud = self._without_mail(planned)
         with self.state.transaction():
             self.work.save([p for p in settled if not untold(p)], dirty=False)
             self.work.save([p for p in settled if untold(p)], dirty=True)
+            self.work.save([waiting(p) for p in loud], dirty=True)  # looked at again until it may be written
         self.work.again = self.work.again or any(untold(p) for p in settled)
         again = self.item_writes.carry_out(writes)
         if again:
             self._show(again, [])
+
+    def _without_mail(self, planned: Sequence[Reflection]) -> tuple[list[ItemWrite], list[Proxy]]:
+        """What can be written, and the proxies whose writes would make the calendar's server send mail nobody asked
+        for."""
+        writes, loud = [], []
+        for proxy, write in ((found.proxy, found.write) for found in planned):
+            if write is not None and self._is_loud(write, proxy.item.text if proxy.item else ""):
+                loud.append(proxy)
+            elif write is not None:
+                writes.append(write)
+        return writes, loud
+
+    def _is_loud(self, write: ItemWrite, before: str) -> bool:
+        """Whether this is about an entry with attendees, before or after, whose server would mail them. An occurrence
+        is written with its whole series."""
+        collection, (href, part) = self.work.collection(write.pim), split_href(write.href)
+        series = self.state.resource(write.pim, href) if part else None
+        invites = any(has_attendees(text) for text in (before, write.text, series.text if series else ""))
+        return invites and collection is not None and not collection.is_silent
 
     @cached_property
     def _homes(self) -> dict[str, str]:

@@ -17,7 +17,7 @@ from syncengine.errors import ItemError, Problem
 from syncengine.model.commands import Greeting
 from syncengine.model.directory import Directory
 from syncengine.model.mapping import Mapping, TypeMap
-from syncengine.model.pim import Kind
+from syncengine.model.pim import Kind, Scheduling
 from syncengine.model.proxy import Proxy, Share, There
 from syncengine.model.report import Action, Report
 from syncengine.ports import ActivityServer, ClientState, Pim
@@ -49,6 +49,12 @@ class Collection:
     mapping: Mapping
     share_new: frozenset[Kind]
     share_existing: frozenset[Kind]
+    scheduling: Scheduling = Scheduling.SILENT
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether entries with attendees can be written without any mail that is not wanted."""
+        return self.scheduling is Scheduling.SEND or not self.pim.mails_attendees
 
 
 @dataclass
