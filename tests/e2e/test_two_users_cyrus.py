@@ -252,14 +252,33 @@ def test_an_invitee_who_deletes_the_entry_leaves_the_team(two: Two, organizer_sy
     two.bob.answers("ACCEPTED")
     two.bob.deletes()
     assert two.alice.mail.inbox("alice")[-1] == "REPLY"  # Cyrus has told her
-    if organizer_syncs_first:
-        two.alice.syncs()
-    assert two.bob.syncs()["server"] == {**NOTHING, "updated": 1}
-    two.alice.syncs()
+    syncs = (two.alice.syncs, two.bob.syncs) if organizer_syncs_first else (two.bob.syncs, two.alice.syncs)
+    assert [sync()["server"]["updated"] for sync in syncs] == [1, 0]  # who comes second finds it done
     two.share_one_activity(team=("alice",))
     assert two.bob.activities() == []
     two.have_nothing_to_do()
     assert two.bob.entries() == {}
+
+
+@pytest.mark.parametrize("organizer_syncs_first", [True, False])
+def test_an_invitee_who_declines_leaves_the_team_and_comes_back_by_accepting(
+    two: Two, organizer_syncs_first: bool
+) -> None:
+    organizer_first(two)
+    two.bob.answers("DECLINED")
+    assert "PARTSTAT=DECLINED" in two.alice.entry().replace("\r\n ", "")  # Cyrus has told her
+    declined = two.bob.entry()
+    syncs = (two.alice.syncs, two.bob.syncs) if organizer_syncs_first else (two.bob.syncs, two.alice.syncs)
+    assert [sync()["server"]["updated"] for sync in syncs] == [1, 0]
+    two.share_one_activity(team=("alice",))
+    two.have_nothing_to_do()
+    assert two.bob.entry() == declined
+
+    two.bob.answers("ACCEPTED")
+    for sync in (*syncs, *syncs):
+        sync()
+    two.share_one_activity()
+    two.have_nothing_to_do()
 
 
 @pytest.mark.parametrize("organizer_syncs_first", [True, False])
