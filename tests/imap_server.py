@@ -22,6 +22,7 @@ from threading import Thread
 
 import pytest
 from imapclient import IMAPClient
+from imapclient.imap_utf7 import encode
 
 CONFIG = """
 base_dir = {home}/run
@@ -119,13 +120,23 @@ class ImapServer:
     def emptied(self, user: str = "alice") -> None:
         """Throw away all the user's mail; what the server makes of its own comes back."""
         with self.as_user(user) as client:
-            for _, _, name in client.list_folders():
-                if name != "INBOX":
+            for flags, _, name in client.list_folders():
+                if name != "INBOX" and b"\\Noselect" not in flags:
                     client.delete_folder(name)
             client.select_folder("INBOX")
             if there := client.search():
                 client.delete_messages(there)
                 client.expunge()
+
+    def drop(self, folder: str, message: bytes, user: str = "alice") -> None:
+        """Put a message into a folder the way a delivery program does that looks at nothing."""
+        box = self.home / "mail" / user
+        if folder != "INBOX":
+            box /= "." + encode(folder).decode().replace("/", ".")
+        name = f"{time.time_ns()}.{os.getpid()}.test"
+        (box / "tmp" / name).write_bytes(message)
+        (box / "tmp" / name).chmod(0o644)
+        (box / "tmp" / name).rename(box / "new" / name)
 
     def stop(self) -> None:
         """Dovecot's children end with their master; whoever does not is in its process group."""

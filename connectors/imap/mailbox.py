@@ -4,9 +4,9 @@ A run with nothing to do is one STATUS for each folder. What has arrived since i
 number of messages cannot be explained by that is the folder listed anew. The token holds which messages were told of,
 so that what is gone is known by name, and a message that leaves the window of `since` is not taken for deleted.
 
-Drafts and messages marked as deleted do not belong to the mailbox; that an old message gets or loses such a mark is seen
-where the server numbers changes (CONDSTORE), else when the folder is next listed anew. A message moved to another folder is gone under one
-href and new under another; so are all messages of a folder whose UIDVALIDITY has changed.
+Drafts and messages marked as deleted do not belong to the mailbox. That an old message gets or loses such a mark is
+seen where the server numbers changes (CONDSTORE), else when the folder is next listed anew. A message moved to another
+folder is gone under one href and new under another; so are all messages of a folder whose UIDVALIDITY has changed.
 """
 
 from __future__ import annotations
@@ -68,9 +68,7 @@ class ImapMailbox:
         searched: int = quirks.SEARCHED,
         clock: Clock = system_clock,
     ) -> None:
-        self._wire = Wire(
-            url, username, password, auth=auth, timeout=timeout, verify=verify, allow_plain=allow_plain
-        )
+        self._wire = Wire(url, username, password, auth=auth, timeout=timeout, verify=verify, allow_plain=allow_plain)
         self._chosen = tuple(dict.fromkeys("INBOX" if name.upper() == "INBOX" else name for name in folders))
         self._since, self._searched, self._clock = since, searched, clock
 
@@ -280,7 +278,7 @@ class ImapMailbox:
 
     def _whole(self, href: str, limit: int) -> Iterator[bytes]:
         name = known.split(href)
-        if name is None or self._opened(name.folder) != name.validity:
+        if name is None or self._opened(name.folder, anew=True) != name.validity:
             raise self._not_there(href)
         yield from self._pieces(name, limit)
 
@@ -301,7 +299,8 @@ class ImapMailbox:
         try:
             answer = self._wire.fetch([name.uid], [f"BODY.PEEK[]<{at}.{asked}>"]).get(name.uid)
         except Refused:
-            raise ItemError(*self._words(), where=self._where(href)) from None
+            problem = self._unreadable(href).problem
+            raise ItemError(problem.what, where=problem.where, fix=problem.fix) from None
         if answer is None:
             raise self._not_there(href)
         piece = answer.get(f"BODY[]<{at}>".encode())

@@ -36,7 +36,7 @@ class Refusal:
 WRONG = Refusal(
     LoginRefused,
     "The server refused the user name or password.",
-    "Enter them anew; some servers want an app password here, others auth = \"oauth2\".",
+    'Enter them anew; some servers want an app password here, others auth = "oauth2".',
 )
 UNSPEAKABLE = Refusal(
     LoginRefused,

@@ -9,11 +9,11 @@ from __future__ import annotations
 import imaplib
 import re
 import ssl
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import date
 from ipaddress import ip_address
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import SplitResult, urlsplit
 
 from imapclient import IMAPClient, SocketTimeout
@@ -23,9 +23,9 @@ from connectors.imap import quirks
 from connectors.imap.known import Status
 from syncengine.errors import ConfigError, SideError, SyncEngineError, Unreachable
 
+T = TypeVar("T")
 CONNECT_SECONDS = 10.0
 PORTS = {"imaps": 993, "imap": 143}
-AUTHS = ("password", "oauth2")
 _CODE = re.compile(r"\[([A-Z][A-Z0-9-]*)[^\]]*\]", re.IGNORECASE)
 _SAID_NO = re.compile(r"\w+ failed: ", re.ASCII)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -58,8 +58,8 @@ class Wire:
     ) -> None:
         self._parts = _checked(url)
         self.url = f"{self._parts.scheme}://{self._parts.netloc}"
-        if auth not in AUTHS:
-            raise ConfigError(f"{auth!r} is no way to log in.", where=self.url, fix=f"Use one of {', '.join(AUTHS)}.")
+        if auth not in _LOGINS:
+            raise ConfigError(f"{auth!r} is no way to log in.", where=self.url, fix=f"Use one of {', '.join(_LOGINS)}.")
         self._username, self._password, self._auth = username, password, auth
         self._timeout, self._verify = timeout, verify
         self._plain = allow_plain or _is_loopback(self._parts.hostname or "")
@@ -69,42 +69,43 @@ class Wire:
 
     def status(self, folder: str) -> Status:
         """One STATUS. Raises Refused."""
-        with self._talk() as client:
-            self._unselect(client)
-            numbered = client.has_capability("CONDSTORE")
-            wanted = ["UIDVALIDITY", "UIDNEXT", "MESSAGES", *(["HIGHESTMODSEQ"] if numbered else ())]
-            found = client.folder_status(folder, wanted)
-            # 0 or nothing: this folder numbers no changes, though others do (RFC 7162 3.1.2.2)
-            modseq = found.get(b"HIGHESTMODSEQ") or None
-            return Status(found[b"UIDVALIDITY"], found[b"UIDNEXT"], found[b"MESSAGES"], modseq)
+        return self._ask(lambda client: self._status(client, folder), again=True)
 
-    def folders(self, pattern: str = "*") -> list[tuple[frozenset[bytes], str]]:
+    def _status(self, client: Any, folder: str) -> Status:
+        if self._folder is not None:
+            # STATUS is not meant for the open folder (RFC 9051 6.3.11): some servers answer it with old numbers.
+            # CLOSE removes nothing from a folder opened with EXAMINE.
+            client.close_folder()
+            self._folder = None
+        numbered = client.has_capability("CONDSTORE")
+        wanted = ["UIDVALIDITY", "UIDNEXT", "MESSAGES", *(["HIGHESTMODSEQ"] if numbered else ())]
+        found = client.folder_status(folder, wanted)
+        # 0 or nothing: this folder numbers no changes, though others do (RFC 7162 3.1.2.2)
+        modseq = found.get(b"HIGHESTMODSEQ") or None
+        return Status(found[b"UIDVALIDITY"], found[b"UIDNEXT"], found[b"MESSAGES"], modseq)
+
+    def folders(self) -> list[tuple[frozenset[bytes], str]]:
         """(attributes in lower case, name) of the folders that can be opened."""
-        with self._talk() as client:
-            rows = client.list_folders("", pattern)
-            found = [(frozenset(flag.lower() for flag in flags), str(name)) for flags, _, name in rows]
-            return [row for row in found if not row[0] & {b"\\noselect", b"\\nonexistent"}]
+        rows = self._ask(lambda client: client.list_folders(), again=True)
+        found = [(frozenset(flag.lower() for flag in flags), str(name)) for flags, _, name in rows]
+        return [row for row in found if not row[0] & {b"\\noselect", b"\\nonexistent"}]
 
     def examine(self, folder: str, *, anew: bool = False) -> int:
         """Open a folder for reading; its UIDVALIDITY. `anew`: look at it again when it is open already.
         Raises Refused."""
-        with self._talk() as client:
-            if self._folder != folder or anew:
-                self._folder = None
-                self._validity = int(client.select_folder(folder, readonly=True)[b"UIDVALIDITY"])
-                self._folder = folder
-            return self._validity
+        if self._folder != folder or anew:
+            self._folder = None
+            found = self._ask(lambda client: client.select_folder(folder, readonly=True), again=True)
+            self._folder, self._validity = folder, int(found.get(b"UIDVALIDITY", 0))
+        return self._validity
 
-    def search(self, *criteria: str | int | date | list[str]) -> set[int]:
+    def search(self, *criteria: str | int | date) -> set[int]:
         """UIDs of the messages of the open folder that meet all criteria."""
-        with self._talk() as client:
-            return set(client.search(list(criteria)))
+        return set(self._ask(lambda client: client.search(list(criteria))))
 
     def fetch(self, uids: Sequence[int], items: Sequence[str]) -> dict[int, dict[bytes, Any]]:
         """What the server says of messages of the open folder. Raises Refused."""
-        with self._talk() as client:
-            client.normalise_times = False
-            return dict(client.fetch(uids, items))
+        return dict(self._ask(lambda client: client.fetch(uids, items)))
 
     def close(self) -> None:
         """Say goodbye, without waiting for an answer that does not come."""
@@ -116,12 +117,22 @@ class Wire:
 
     # --- one exchange ------------------------------------------------------------------------------------------------
 
-    @contextmanager
-    def _talk(self) -> Iterator[Any]:
+    def _ask(self, question: Callable[[Any], T], *, again: bool = False) -> T:
+        """The answer to a question. `again`: one that needs no open folder is asked once more on a new connection when
+        the one that was kept has ended: servers hang up on whoever is silent for long, and when a folder is deleted."""
+        kept = self._client is not None
+        try:
+            return self._once(question)
+        except Unreachable:
+            if not (again and kept):
+                raise
+        return self._once(question)
+
+    def _once(self, question: Callable[[Any], T]) -> T:
         try:
             if self._client is None:
                 self._client = self._connected()
-            yield self._client
+            return question(self._client)
         except SyncEngineError:
             self._drop()
             raise
@@ -130,13 +141,6 @@ class Wire:
                 raise Refused(str(failure)) from None
             self._drop()
             raise self._in_words(failure) from None
-
-    def _unselect(self, client: Any) -> None:
-        """STATUS is not meant for the open folder (RFC 9051 6.3.11): some servers answer it with old numbers. CLOSE
-        removes nothing from a folder opened with EXAMINE."""
-        if self._folder is not None:
-            client.close_folder()
-            self._folder = None
 
     def _drop(self) -> None:
         client, self._client, self._folder = self._client, None, None
@@ -153,6 +157,7 @@ class Wire:
             ssl_context=context if over_tls else None,
             timeout=SocketTimeout(CONNECT_SECONDS, self._timeout),
         )
+        client.normalise_times = False
         try:
             _bounded(client)
             if not over_tls:
