@@ -68,6 +68,9 @@ userdb {{
 }}
 service anvil {{
   chroot =
+  unix_listener anvil-auth-penalty {{
+    mode = 0
+  }}
 }}
 service stats {{
   chroot =
@@ -118,21 +121,17 @@ class ImapServer:
             yield client
 
     def emptied(self, user: str = "alice") -> None:
-        """Throw away all the user's mail; what the server makes of its own comes back."""
-        with self.as_user(user) as client:
-            for flags, _, name in client.list_folders():
-                if name != "INBOX" and b"\\Noselect" not in flags:
-                    client.delete_folder(name)
-            client.select_folder("INBOX")
-            if there := client.search():
-                client.delete_messages(there)
-                client.expunge()
+        """Throw away all the user's mail; at the next login the server begins anew."""
+        shutil.rmtree(self.home / "mail" / user, ignore_errors=True)
 
     def drop(self, folder: str, message: bytes, user: str = "alice") -> None:
         """Put a message into a folder the way a delivery program does that looks at nothing."""
         box = self.home / "mail" / user
         if folder != "INBOX":
             box /= "." + encode(folder).decode().replace("/", ".")
+        if not box.is_dir():
+            with self.as_user(user) as client:
+                client.select_folder(folder)
         name = f"{time.time_ns()}.{os.getpid()}.test"
         (box / "tmp" / name).write_bytes(message)
         (box / "tmp" / name).chmod(0o644)
@@ -242,13 +241,17 @@ def _free_port() -> int:
 
 @dataclass
 class Relay:
-    """Passes everything on to a server in plain text. `commands`: what clients said, a line each, without the tag.
-    `cut_at`: bytes from the server after which the connection is cut."""
+    """Passes everything on to a server. `said`: by the clients.
+    `cut_at`: bytes from the server after which the connection is cut. `instead`: what is said in its place. `replaced`:
+    words of the server's, and what is passed on for them."""
 
     server: ImapServer
-    commands: list[str] = field(default_factory=list)
+    said: bytearray = field(default_factory=bytearray)
     cut_at: int | None = None
     received: int = 0
+    instead: bytes | None = None
+    replaced: tuple[bytes, bytes] = (b"", b"")
+    ends: list[socket.socket] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -256,27 +259,41 @@ class Relay:
         Thread(target=self._accept, daemon=True).start()
 
     def asked(self) -> list[str]:
-        """The commands since the last time, without those that open and close a connection."""
-        said, self.commands[:] = list(self.commands), []
+        """The commands since the last time, without tags and without those that open and close a connection."""
+        lines, self.said[:] = bytes(self.said).splitlines(), b""
+        commands = [line.decode("latin-1").partition(" ")[2] for line in lines]
         overhead = ("CAPABILITY", "AUTHENTICATE", "LOGOUT")
-        return [line for line in said if line and not line.startswith(overhead)]
+        return [line for line in commands if line and not line.startswith(overhead)]
+
+    def hang_up(self) -> None:
+        """End all connections there are."""
+        _shut(*self.ends)
+        self.ends.clear()
 
     def close(self) -> None:
+        with suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
+        self.hang_up()
 
     def _accept(self) -> None:
         with suppress(OSError):
             while True:
                 client, _ = self._listener.accept()
+                if self.instead is not None:
+                    client.sendall(self.instead)
+                    _shut(client)
+                    continue
                 upstream = socket.create_connection(("127.0.0.1", self.server.port))
+                self.ends += [client, upstream]
                 Thread(target=self._up, args=(client, upstream), daemon=True).start()
                 Thread(target=self._down, args=(upstream, client), daemon=True).start()
 
     def _up(self, client: socket.socket, upstream: socket.socket) -> None:
         with suppress(OSError):
-            for line in client.makefile("rb"):
-                self.commands.append(line.decode("latin-1").partition(" ")[2].strip())
-                upstream.sendall(line)
+            while piece := client.recv(4096):
+                self.said += piece
+                upstream.sendall(piece)
         _shut(client, upstream)
 
     def _down(self, upstream: socket.socket, client: socket.socket) -> None:
@@ -284,7 +301,7 @@ class Relay:
             while piece := upstream.recv(4096):
                 left = len(piece) if self.cut_at is None else max(0, self.cut_at - self.received)
                 self.received += len(piece)
-                client.sendall(piece[:left])
+                client.sendall(piece[:left].replace(*self.replaced) if self.replaced[0] else piece[:left])
                 if left < len(piece):
                     break
         _shut(client, upstream)

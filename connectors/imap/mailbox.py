@@ -20,7 +20,7 @@ from typing import Any, BinaryIO, NoReturn
 
 from connectors.imap import known, quirks
 from connectors.imap.known import Ask, Name, Seen, Status, Token
-from connectors.imap.wire import Refused, Wire
+from connectors.imap.wire import Broken, Refused, Wire
 from connectors.spool import PIECE, read_only, spooled
 from syncengine.core.mime.resource import MOST_HEAD, text_of
 from syncengine.errors import ItemError, NotThere, Problem, SideError, Unreachable, Vanished
@@ -220,31 +220,34 @@ class ImapMailbox:
 
     def _batches(self, folder: str, validity: int, uids: Sequence[int]) -> Iterator[Fetched]:
         batches = deque(list(uids[at : at + quirks.BATCH]) for at in range(0, len(uids), quirks.BATCH))
-        refused = 0
+        spoiled = 0
         while batches:
             batch = batches.popleft()
-            if self._opened(folder) != validity:
+            if self._opened(folder, anew=spoiled > 0) != validity:
                 yield from (Missing(known.href(folder, validity, uid)) for uid in batch)
                 continue
             try:
-                answers = self._wire.fetch(batch, WANTED)
-                refused = 0
-            except Refused:
-                refused += 1
-                if refused > quirks.GIVE_UP:
+                yield from self._fetched(folder, validity, batch)
+                spoiled = 0
+            except (Refused, Broken):
+                spoiled += 1
+                if spoiled > quirks.GIVE_UP:
                     fix = "Try again later."
                     raise Unreachable("The server gives none of the messages.", where=self._wire.url, fix=fix) from None
-                self._opened(folder, anew=True)  # another program may have deleted some of them
                 if len(batch) > 1:  # one message spoils the answer: look for it by halving
                     half = len(batch) // 2
                     batches.extendleft((batch[half:], batch[:half]))
-                    continue
-                answers = {}
-            yield from self._fetched(folder, validity, batch, answers)
+                else:
+                    yield self._spoiled(folder, validity, batch[0])
 
-    def _fetched(
-        self, folder: str, validity: int, batch: Sequence[int], answers: dict[int, dict[bytes, Any]]
-    ) -> list[Fetched]:
+    def _spoiled(self, folder: str, validity: int, uid: int) -> Fetched:
+        """A message that the server does not give. Raises SideError when it is not this one alone."""
+        there = self._opened(folder, anew=True) == validity and self._wire.search("UID", uid)
+        href = known.href(folder, validity, uid)
+        return self._unreadable(href) if there else Missing(href)
+
+    def _fetched(self, folder: str, validity: int, batch: Sequence[int]) -> list[Fetched]:
+        answers = self._wire.fetch(batch, WANTED)
         silent = [uid for uid in batch if uid not in answers]
         # silence is not a deletion: what the server still lists could only not be read
         there = self._wire.search("UID", ",".join(map(str, silent))) if silent else set()
@@ -298,7 +301,8 @@ class ImapMailbox:
             raise self._not_there(href)
         try:
             answer = self._wire.fetch([name.uid], [f"BODY.PEEK[]<{at}.{asked}>"]).get(name.uid)
-        except Refused:
+        except (Refused, Broken):
+            self._opened(name.folder, anew=True)  # raises when it is not this message alone that cannot be had
             problem = self._unreadable(href).problem
             raise ItemError(problem.what, where=problem.where, fix=problem.fix) from None
         if answer is None:

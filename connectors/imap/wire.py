@@ -40,6 +40,11 @@ class Refused(Exception):
         self.code = found[1].upper() if found else ""
 
 
+class Broken(Unreachable):
+    """The connection broke, or what was heard on it makes no sense: of a message that it cannot read Dovecot speaks no
+    more, and hangs up."""
+
+
 class Wire:
     """A connection to one account, made when first needed and kept, used by one thread.
 
@@ -216,12 +221,12 @@ class Wire:
         if isinstance(failure, TimeoutError):
             return Unreachable("The server did not answer in time.", where=self.url, fix="Try again later.")
         if isinstance(failure, imaplib.IMAP4.abort):
-            return Unreachable("The connection to the server broke.", where=self.url, fix="Try again later.")
+            return Broken("The connection to the server broke.", where=self.url, fix="Try again later.")
         if isinstance(failure, OSError):
             fix = "Check the network and the address."
             return Unreachable("The server cannot be reached.", where=self.url, fix=fix)
         fix = "Check that the address is a mail server's; otherwise try again later."
-        return Unreachable("The server's answer cannot be understood.", where=self.url, fix=fix)
+        return Broken("The server's answer cannot be understood.", where=self.url, fix=fix)
 
 
 def _hang_up(client: Any) -> None:
