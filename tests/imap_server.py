@@ -7,6 +7,9 @@ Without it the tests are skipped, or fail where SYNCENGINE_REQUIRE_SERVERS=1.
 
 from __future__ import annotations
 
+import base64
+import hmac
+import json
 import os
 import shutil
 import signal
@@ -14,7 +17,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -88,6 +91,7 @@ service imap-login {{
 {more}
 """
 USERS = "".join(f"{name}:{{PLAIN}}secret::::::\n" for name in ("alice", "bob"))
+TOKEN_KEY = b"k" * 32
 WITHOUT_CONDSTORE = "imap_capability = IMAP4rev1 LITERAL+ IDLE NAMESPACE UIDPLUS UNSELECT\n"
 
 
@@ -149,8 +153,9 @@ class ImapServer:
             shutil.rmtree(self.home, ignore_errors=True)
 
 
-def start(more: str = "", *, tls: bool = False, mechanisms: str = "plain login") -> ImapServer:
-    """A server of its own. `more` is appended to its configuration."""
+def start(more: str = "", *, tls: bool = False, tokens: str = "") -> ImapServer:
+    """A server of its own. `more` is appended to its configuration; `tokens`: the mechanisms by which it takes those
+    that `token` makes."""
     _demand()
     home = Path(tempfile.mkdtemp(prefix="syncengine-imap-", dir="/tmp"))  # short: a socket's path is limited
     before, user, group, uid, gid = _unprivileged(home)
@@ -169,8 +174,8 @@ def start(more: str = "", *, tls: bool = False, mechanisms: str = "plain login")
             imaps=tls_port if tls else 0,
             listens_with_tls="yes" if tls else "no",
             ssl="yes" if tls else "no",
-            mechanisms=mechanisms,
-            more=more,
+            mechanisms=f"plain login {tokens}",
+            more=more + (_taking_tokens(home, tokens) if tokens else ""),
         ).replace("" if tls else f"ssl_cert = <{home}/cert.pem\nssl_key = <{home}/key.pem\n", "")
     )
     for path in home.iterdir():
@@ -219,6 +224,31 @@ def _certify(home: Path) -> None:
     files = ["-keyout", str(home / "key.pem"), "-out", str(home / "cert.pem")]
     command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", *names, *files]
     subprocess.run(command, check=True, capture_output=True)
+
+
+def token(user: str, *, key: bytes = TOKEN_KEY, valid_until: int = 2**31 - 1) -> str:
+    """An access token (RFC 7519) as a server for logins would issue it."""
+    parts: list[Mapping[str, object]] = [
+        {"alg": "HS256", "typ": "JWT"},
+        {"sub": user, "email": user, "iat": 1, "exp": valid_until},
+    ]
+    said = b".".join(_base64(json.dumps(part).encode()) for part in parts)
+    return (said + b"." + _base64(hmac.digest(key, said, "sha256"))).decode()
+
+
+def _base64(content: bytes) -> bytes:
+    return base64.urlsafe_b64encode(content).rstrip(b"=")
+
+
+def _taking_tokens(home: Path, mechanisms: str) -> str:
+    key = home / "keys" / "default" / "HS256" / "default"
+    key.parent.mkdir(parents=True)
+    key.write_bytes(base64.b64encode(TOKEN_KEY))
+    (home / "tokens.conf").write_text(
+        f"introspection_mode = local\nlocal_validation_key_dict = fs:posix:prefix={home}/keys/\n"
+        "username_attribute = email\n"
+    )
+    return f"passdb {{\n driver = oauth2\n mechanisms = {mechanisms}\n args = {home}/tokens.conf\n}}\n"
 
 
 def _binary() -> str:

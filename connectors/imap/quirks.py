@@ -33,11 +33,19 @@ class Refusal:
     fix: str
 
 
-WRONG = Refusal(
-    LoginRefused,
-    "The server refused the user name or password.",
-    'Enter them anew; some servers want an app password here, others auth = "oauth2".',
-)
+WRONG = {
+    "password": Refusal(
+        LoginRefused,
+        "The server refused the user name or password.",
+        'Enter them anew; some servers want an app password here, others a token (auth = "oauth2").',
+    ),
+    "oauth2": Refusal(
+        LoginRefused,
+        "The server refused the access token.",
+        "Fetch a new one; they are short-lived, so password = { command = […] } is the way to give it.",
+    ),
+}
+"""By the way of logging in."""
 UNSPEAKABLE = Refusal(
     LoginRefused,
     "The user name or password has characters that cannot be sent to this server.",
@@ -46,7 +54,7 @@ UNSPEAKABLE = Refusal(
 BUSY = Refusal(Unreachable, "The server lets nobody in at the moment.", "Try again later.")
 
 LOGIN = {
-    # RFC 5530 3, of answers to LOGIN and AUTHENTICATE; any other answer is WRONG
+    # RFC 5530 3, of answers to LOGIN and AUTHENTICATE; any other answer means that of WRONG
     "UNAVAILABLE": BUSY,
     "INUSE": BUSY,
     "LIMIT": Refusal(Unreachable, "Too many programs use this account.", "Close one of them, or try again later."),

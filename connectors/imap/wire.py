@@ -202,7 +202,7 @@ class Wire:
             if isinstance(broken, imaplib.IMAP4.abort):
                 raise self._in_words(broken) from None
             found = _CODE.search(str(refused))
-            words = quirks.LOGIN.get(found[1].upper() if found else "", quirks.WRONG)
+            words = quirks.LOGIN.get(found[1].upper() if found else "", quirks.WRONG[self._auth])
         else:
             return
         raise words.kind(words.what, where=self.url, fix=words.fix)

@@ -24,7 +24,7 @@ from syncengine.errors import (
     Vanished,
 )
 from syncengine.model.pim import Missing, PimChanges, Resource, Unreadable
-from tests.imap_server import WITHOUT_CONDSTORE, ImapServer, Relay, start
+from tests.imap_server import WITHOUT_CONDSTORE, ImapServer, Relay, start, token
 
 DAY = timedelta(days=1)
 NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)
@@ -563,6 +563,24 @@ class TestEncryption:
     def test_tls_to_a_port_without_is_said_in_words(self, dovecot: ImapServer) -> None:
         with pytest.raises(SyncEngineError, match="No encrypted connection"):
             ImapMailbox(dovecot.url.replace("imap:", "imaps:"), "alice", "secret").changes(None)
+
+
+class TestAccessTokens:
+    @pytest.fixture(params=["xoauth2 oauthbearer", "xoauth2"])
+    def server(self, request: pytest.FixtureRequest) -> Iterator[ImapServer]:
+        server = start(tokens=request.param)
+        yield server
+        server.stop()
+
+    def test_a_token_opens_the_mailbox_of_its_user_alone(self, server: ImapServer) -> None:
+        put(server, 1)
+        mailbox = ImapMailbox(server.url, "alice", token("alice"), auth="oauth2")
+        assert messages(mailbox, mailbox.changes(None)) == {1}
+        mailbox.close()
+        for wrong in (token("bob"), token("alice", key=b"x" * 32), token("alice", valid_until=10**9), "none", "a\1b"):
+            with pytest.raises(LoginRefused) as refused:
+                ImapMailbox(server.url, "alice", wrong, auth="oauth2").changes(None)
+            assert wrong not in str(refused.value)
 
 
 class TestTokens:

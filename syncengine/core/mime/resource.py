@@ -6,6 +6,7 @@ MOST_WHOLE bytes; of every other one the header block is enough.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import datetime
 from email import message_from_bytes
@@ -18,6 +19,14 @@ MOST_HEAD = 256 * 1024
 """Bytes of a message in which its header block must end; what comes after is not read."""
 MOST_WHOLE = 10_000_000
 """Bytes of a message without an id that are read to tell which one it is."""
+MOST_BODY = MOST_WHOLE - 2 * MOST_HEAD
+"""Bytes of its body that are looked at; less than what is read, as heads differ in length."""
+MOST_LINES = 1_000_000
+"""Lines of its body, divided by its parts: what takes a message apart needs time for both."""
+MOST_BOUNDARIES = 20_000
+MOST_HEAD_LINES = 20_000
+
+_END_OF_HEAD = re.compile(rb"(?:\A|\n)\r?\n")
 
 
 def text_of(head: bytes, *, received: datetime | None, size: int, whole: Callable[[int], bytes]) -> str:
@@ -36,9 +45,28 @@ def names_itself(head: bytes) -> bool:
 def content_key(message: bytes) -> str:
     """Its key, empty for a message that says nothing or that nobody can take apart."""
     try:
-        return key_of(message_from_bytes(message)).key or ""
+        return key_of(message_from_bytes(_bounded(message))).key or ""
     except RecursionError:  # parts within parts within parts: the library goes as deep as they say
         return ""
+
+
+def _bounded(message: bytes) -> bytes:
+    """As much of a message as is worth taking apart. It is cut in the body, counted from its own beginning: so two
+    copies of one message stay alike, whatever mail systems wrote on top."""
+    end = match.start() if (match := _END_OF_HEAD.search(message)) else len(message)
+    body = message[end : end + MOST_BODY]
+    lines = MOST_LINES // (1 + body.lower().count(b"content-type"))  # each line is held against all open parts
+    return _until(message[:end], b"\n", MOST_HEAD_LINES) + _until(_until(body, b"\n", lines), b"\n--", MOST_BOUNDARIES)
+
+
+def _until(text: bytes, mark: bytes, count: int) -> bytes:
+    """All before the mark that comes after so many others."""
+    at = -1
+    for _ in range(count + 1):
+        at = text.find(mark, at + 1)
+        if at < 0:
+            return text
+    return text[:at]
 
 
 def header_block(message: BinaryIO) -> bytes:
