@@ -93,10 +93,8 @@ class ImapMailbox:
             else:
                 yield Missing(href)
         for (folder, validity), uids in groups.items():
-            if self._opened(folder, anew=True) == validity:
-                yield from self._batches(folder, validity, uids)
-            else:
-                yield from (Missing(known.href(folder, validity, uid)) for uid in uids)
+            self._opened(folder, anew=True)
+            yield from self._batches(folder, validity, uids)
 
     def open(self, href: str, limit: int) -> AbstractContextManager[BinaryIO]:
         return spooled(self._whole(href, limit))

@@ -116,6 +116,16 @@ class TestHowMuchIsAsked:
         mailbox.changes(token)
         assert [line.split()[0] for line in relay.asked()] == ["LIST", "STATUS", "STATUS"]
 
+    def test_the_open_folder_is_closed_before_its_status_is_asked(
+        self, mailbox: ImapMailbox, dovecot: ImapServer, relay: Relay
+    ) -> None:
+        put(dovecot, 1)
+        changes = mailbox.changes(None)
+        list(mailbox.fetch(sorted(changes.etags)))
+        relay.asked()
+        mailbox.changes(changes.token)
+        assert [line.split()[0] for line in relay.asked()] == ["LIST", "CLOSE", "STATUS", "STATUS"]
+
     def test_new_mail_is_asked_for_by_its_number(self, plain: tuple[ImapMailbox, Relay], either: ImapServer) -> None:
         mailbox, relay = plain
         put(either, *range(20))
@@ -164,12 +174,14 @@ class TestWhatChanged:
         self, plain: tuple[ImapMailbox, Relay], either: ImapServer
     ) -> None:
         """After all that arrived was deleted UIDNEXT has grown, and `n:*` names the last message there is."""
-        mailbox, _ = plain
+        mailbox, relay = plain
         put(either, 1, 2)
         token = mailbox.changes(None).token
         put(either, 3)
         delete(either, 3)
+        relay.asked()
         changes = mailbox.changes(token)
+        assert not any("1:*" in line for line in relay.asked())  # nor is the folder listed anew
         assert (dict(changes.etags), changes.removed) == ({}, frozenset())
         assert (dict(mailbox.changes(changes.token).etags)) == {}
 
@@ -435,7 +447,7 @@ class TestWhatGoesWrong:
             assert refused.value.__cause__ is None
 
     def test_a_connection_that_breaks_at_any_point_is_unreachable(self, dovecot: ImapServer, relay: Relay) -> None:
-        put(dovecot, 1, 2)
+        put(dovecot, 1)
         whole = ImapMailbox(relay.url, "alice", "secret", folders=["INBOX"])
         hrefs = sorted(whole.changes(None).etags)
         list(whole.fetch(hrefs))
