@@ -129,7 +129,22 @@ def _caldav(config: PimConfig) -> Pim:
     return CaldavPim(config.url, config.username, password, scheduling=config.scheduling)
 
 
-_CONNECTORS: dict[str, Callable[[PimConfig], Pim]] = {"vdir": _vdir, "caldav": _caldav}
+def _imap(config: PimConfig) -> Pim:
+    from connectors.imap.mailbox import ImapMailbox
+
+    secret = config.password.get() if config.password else ""
+    return ImapMailbox(
+        config.url, config.username, secret, folders=config.folders, since=config.since, auth=config.auth
+    )
+
+
+def _eml(config: PimConfig) -> Pim:
+    from connectors.eml.mailbox import EmlFolder
+
+    return EmlFolder(config.path)
+
+
+_CONNECTORS: dict[str, Callable[[PimConfig], Pim]] = {"vdir": _vdir, "caldav": _caldav, "imap": _imap, "eml": _eml}
 
 
 def open_state(config: Config) -> ClientState:

@@ -58,6 +58,9 @@ class ServerConfig:
 
 @dataclass(frozen=True)
 class PimConfig:
+    """share_new, share_existing: the kinds shared without being asked; of mail, those of correspondence that is
+    processed automatically. folders, since (days), auth (one of AUTHS): of a mailbox on a server."""
+
     name: str
     connector: str
     path: str = ""
@@ -68,6 +71,9 @@ class PimConfig:
     share_existing: frozenset[Kind] = CALENDAR_KINDS
     mapping: str = "default"
     scheduling: Scheduling = Scheduling.SILENT
+    folders: tuple[str, ...] = ()
+    since: int | None = None
+    auth: str = "password"
 
 
 @dataclass(frozen=True)
@@ -157,10 +163,22 @@ _SECTIONS: Mapping[str, Mapping[str, str]] = {
         "share_existing": _LIST,
         "mapping": _TEXT,
         "scheduling": _SCHEDULING,
+        "folders": _LIST,
+        "since": _COUNT,
+        "auth": _TEXT,
     },
 }
-_CONNECTORS: Mapping[str, tuple[str, ...]] = {"vdir": ("path",), "caldav": ("url",)}
+_CONNECTORS: Mapping[str, tuple[str, ...]] = {
+    "vdir": ("path",),
+    "caldav": ("url",),
+    "imap": ("url", "username", "password"),
+    "eml": ("path",),
+}
 """Connector → the settings it cannot do without."""
+_MAIL = frozenset({"imap", "eml"})
+"""Connectors of mailboxes. New mail is looked at unless the configuration says otherwise, old mail is not."""
+AUTHS = ("password", "oauth2")
+"""What the secret of a mailbox is: a password, or an OAuth 2 access token."""
 
 
 class _Reader:
@@ -277,8 +295,13 @@ class _Reader:
             hint = f'did you mean "{near[0]}"?' if near else f"known are {', '.join(_CONNECTORS)}"
             self.faults.append(f"{where}.connector: {connector!r} is no connector; {hint}")
         self.faults += [f"{where}.{n} is missing" for n in _CONNECTORS.get(connector, ()) if not values.get(n)]
-        share_new = self._kinds(values.get("share_new"), f"{where}.share_new")
-        existing = values.get("share_existing")
+        auth = values.get("auth", AUTHS[0])
+        if auth not in AUTHS:
+            self.faults.append(f"{where}.auth: {auth!r} is no way to log in; known are {', '.join(AUTHS)}")
+        mail = connector in _MAIL
+        new, existing = values.get("share_new"), values.get("share_existing")
+        share_new = self._kinds(new, f"{where}.share_new", frozenset({Kind.EMAIL}) if mail else CALENDAR_KINDS)
+        before = frozenset[Kind]() if mail else share_new
         return PimConfig(
             name=name,
             connector=connector,
@@ -287,14 +310,17 @@ class _Reader:
             username=values.get("username", ""),
             password=self._secret(values.get("password"), f"{where}.password"),
             share_new=share_new,
-            share_existing=self._kinds(existing, f"{where}.share_existing") if existing is not None else share_new,
+            share_existing=self._kinds(existing, f"{where}.share_existing", before),
             mapping=values.get("mapping", "default"),
             scheduling=Scheduling(values.get("scheduling", Scheduling.SILENT)),
+            folders=tuple(values.get("folders", ())),
+            since=values.get("since"),
+            auth=auth,
         )
 
-    def _kinds(self, words: list[str] | None, where: str) -> frozenset[Kind]:
+    def _kinds(self, words: list[str] | None, where: str, otherwise: frozenset[Kind]) -> frozenset[Kind]:
         if words is None:
-            return CALENDAR_KINDS
+            return otherwise
         known = {k.value for k in Kind}
         for word in words:
             if word not in known:

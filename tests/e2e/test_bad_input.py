@@ -85,6 +85,91 @@ def test_all_mistakes_of_a_configuration_are_named_at_once(desk: Desk) -> None:
     _refused(desk.do("sync"), 2, *words)
 
 
+def test_mistakes_of_a_mailbox_are_named_at_once(desk: Desk) -> None:
+    mailbox = """[[pim]]
+name = "mail"
+connector = "imap"
+auth = "kerberos"
+folders = "INBOX"
+since = -1
+folder = "INBOX"
+"""
+    desk.config.write_text(desk.config.read_text() + mailbox + '[[pim]]\nname = "old"\nconnector = "elm"\n')
+    words = (
+        "pim[mail].url is missing",
+        "pim[mail].username is missing",
+        "pim[mail].password is missing",
+        "pim[mail].auth: 'kerberos' is no way to log in; known are password, oauth2",
+        "pim[mail].folders must be a list of texts",
+        "pim[mail].since must be a whole number, 0 or more",
+        'pim[mail].folder is not a setting; did you mean "folders"',
+        'did you mean "eml"',
+    )
+    _refused(desk.do("sync"), 2, *words)
+
+
+def test_what_a_mailbox_shares_unless_told_otherwise(desk: Desk) -> None:
+    """New mail is looked at, what is there already is not; calendars share both."""
+    from syncengine.config import load
+    from syncengine.model.pim import CALENDAR_KINDS, Kind
+
+    head = desk.config.read_text().partition("[[pim]]")[0]
+    server = 'connector = "imap"\nurl = "imaps://mail.example.com"\nusername = "me"\npassword = "geheim"\n'
+    desk.config.write_text(
+        f"""{head}
+[[pim]]
+name = "mail"
+{server}
+[[pim]]
+name = "some"
+{server}folders = ["INBOX", "Work"]
+since = 30
+auth = "oauth2"
+share_new = []
+share_existing = ["email"]
+[[pim]]
+name = "saved"
+connector = "eml"
+path = "mail"
+[[pim]]
+name = "work"
+connector = "vdir"
+path = "calendar"
+"""
+    )
+    mail, some, saved, work = load(desk.config).pims
+    email = frozenset({Kind.EMAIL})
+    assert [(p.share_new, p.share_existing) for p in (mail, some, saved, work)] == [
+        (email, frozenset()),
+        (frozenset(), email),
+        (email, frozenset()),
+        (CALENDAR_KINDS, CALENDAR_KINDS),
+    ]
+    assert (mail.folders, mail.since, mail.auth, mail.mapping) == ((), None, "password", "default")
+    assert (some.folders, some.since, some.auth) == (("INBOX", "Work"), 30, "oauth2")
+    assert saved.path == str(desk.config.parent.resolve() / "mail")
+    assert "geheim" not in repr(mail)
+
+
+def test_configured_mailboxes_are_opened(desk: Desk) -> None:
+    """With what the configuration says; no connection is made before something is asked."""
+    from syncengine.bootstrap import open_pim
+    from syncengine.config import PimConfig, Secret
+    from syncengine.errors import ConfigError
+    from syncengine.model.pim import Kind
+
+    secret = Secret("text", "geheim", "pim[mail].password")
+    imap = PimConfig("mail", "imap", url="imaps://mail.example.com", username="me", password=secret, since=30)
+    folder = desk.config.parent / "mail"
+    folder.mkdir()
+    (folder / "1.eml").write_bytes(b"Subject: Offer\n\nText\n")
+    saved = open_pim(PimConfig("saved", "eml", path=str(folder)))
+    assert open_pim(imap).kinds == saved.kinds == {Kind.EMAIL}
+    assert saved.changes(None).etags.keys() == {"1.eml"}
+    with pytest.raises(ConfigError, match="not the address of a mail server"):
+        open_pim(replace(imap, url="https://mail.example.com"))
+
+
 def test_a_configuration_that_is_not_toml_is_refused_with_its_line(desk: Desk) -> None:
     desk.config.write_text("[user\n")
     _refused(desk.do("sync"), 2, "not TOML", "line 1")
