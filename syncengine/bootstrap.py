@@ -6,12 +6,13 @@ import itertools
 import uuid
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from syncengine.config import Config, PimConfig, mapping_folder
-from syncengine.errors import ConfigError
+from syncengine.errors import ConfigError, SyncEngineError
 from syncengine.model.directory import Directory
 from syncengine.model.mapping import Mapping, ServerNames
 from syncengine.model.scenario import Verdict
@@ -20,6 +21,7 @@ from syncengine.times import Clock, system_clock
 
 if TYPE_CHECKING:
     from syncengine.services.activity_editing import FromNowOn
+    from syncengine.services.removal import Local, Remover
     from syncengine.services.sync import Work
 
 SCHEMA = "mapping.xsd"
@@ -175,6 +177,45 @@ def open_work(config: Config, stack: ExitStack, *, chosen: Sequence[str] | None 
         brake_share=config.brake.share,
         chosen=chosen,
     )
+
+
+def open_removal(config: Config, stack: ExitStack, *, left: Sequence[str] = (), dry_run: bool = False) -> Remover:
+    """What a removal needs, closed by `stack`. A PIM that cannot be opened keeps the others from nothing."""
+    from syncengine.services.removal import NO_SERVER, Remover
+    from syncengine.services.sync import Collection, Work
+
+    names = [p.name for p in config.pims]
+    if unknown := sorted(set(left) - set(names)):
+        raise ConfigError(
+            f"There is no PIM named {unknown[0]!r}.", where=str(config.path), fix=f"Known are {', '.join(names)}."
+        )
+    state = open_state(config)
+    stack.callback(state.close)
+    if dry_run:
+        state = state.rehearsal()
+        stack.callback(state.close)
+    else:
+        stack.enter_context(state.lock())
+    collections, unreachable = [], {}
+    for pim_config in (p for p in config.pims if p.name not in left):
+        mapping = load_mapping(pim_config.mapping, config)
+        try:
+            pim = open_pim(pim_config)
+        except SyncEngineError as e:
+            unreachable[pim_config.name] = replace(e.problem, where=e.where or pim_config.name)
+            continue
+        stack.callback(pim.close)
+        collections.append(Collection(pim_config.name, pim, mapping, frozenset(), frozenset()))
+    work = Work(state, NO_SERVER, collections, config.user.addresses, config.user.zone, system_clock, new_id, dry_run)
+    return Remover(work, names, left, unreachable)
+
+
+def local_records(config: Config, *, config_too: bool = False) -> Local:
+    """What the client keeps on this machine, in the order in which it may go."""
+    from syncengine.services.removal import Local
+    from syncengine.store.engine import files_of
+
+    return Local(files_of(config.state), config.secrets, [config.path] if config_too else [], Path.unlink)
 
 
 class _Stage:

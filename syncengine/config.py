@@ -38,6 +38,15 @@ class Secret:
         """The secret itself. Raises ConfigError, never naming it."""
         return _SECRETS[self.source](self)
 
+    @property
+    def is_ours(self) -> bool:
+        """Whether it is kept for this program alone, in the system keyring."""
+        return self.source == "keyring"
+
+    def forget(self) -> bool:
+        """Delete it from the system keyring. False: it is not there. Raises ConfigError, never naming it."""
+        return self.is_ours and _forget_in_keyring(self)
+
 
 @dataclass(frozen=True)
 class UserConfig:
@@ -85,6 +94,11 @@ class Config:
     server: ServerConfig
     pims: tuple[PimConfig, ...]
     brake: BrakeConfig = BrakeConfig()
+
+    @property
+    def secrets(self) -> tuple[Secret, ...]:
+        """All that the configuration names."""
+        return tuple(s for s in (self.server.token, *(pim.password for pim in self.pims)) if s is not None)
 
 
 def default_path() -> Path:
@@ -338,6 +352,23 @@ def _from_keyring(secret: Secret) -> str:
             fix=f'Store it with "keyring set syncengine {secret.value}".',
         )
     return value
+
+
+def _forget_in_keyring(secret: Secret) -> bool:
+    import keyring  # noqa: PLC0415 - slow to import
+    import keyring.errors  # noqa: PLC0415
+
+    try:
+        if keyring.get_password("syncengine", str(secret.value)) is None:
+            return False
+        keyring.delete_password("syncengine", str(secret.value))
+    except keyring.errors.KeyringError as e:
+        raise ConfigError(
+            f"The system keyring cannot be used: {e}.",
+            where=secret.where,
+            fix=f'Delete it by hand: "keyring del syncengine {secret.value}".',
+        ) from e
+    return True
 
 
 _SECRETS = {

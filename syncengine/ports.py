@@ -170,6 +170,9 @@ class ClientState(Protocol):
     def dirty(self, after: str, limit: int, pims: Sequence[str] | None = None) -> list[Proxy]:
         """Proxies to be decided, in the order of their ids. `pims`: only those without an item or with one there."""
 
+    def all(self, after: str, limit: int) -> list[Proxy]:
+        """All proxies, in the order of their ids."""
+
     def held(self) -> list[Proxy]: ...
 
     def owned_by(self, employee: str) -> list[Proxy]: ...

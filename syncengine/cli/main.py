@@ -17,6 +17,7 @@ COMMANDS = {
     "confirm": ("syncengine.cli.sync", "Accept the deletions a stopped run asked about."),
     "share": ("syncengine.cli.sync", "Share an item with the server."),
     "unshare": ("syncengine.cli.sync", "Stop sharing an item; it stays in the calendar."),
+    "remove": ("syncengine.cli.removal", "Remove what the product made and all that it keeps here."),
     "activities": ("syncengine.cli.server", "List the activities of the server the user may see."),
     "activity": ("syncengine.cli.server", "Add, change or delete an activity, as a user of the server would."),
     "directory": ("syncengine.cli.server", "The people and companies activities relate to."),

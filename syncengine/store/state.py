@@ -133,6 +133,10 @@ class State:
             where.append(sa.or_(t.item.c.pim.is_(None), t.item.c.pim.in_(pims)))
         return self._select(sa.and_(*where), limit)
 
+    def all(self, after: str, limit: int) -> list[Proxy]:
+        """All proxies, in the order of their ids."""
+        return self._select(t.proxy.c.id > after, limit)
+
     def held(self) -> list[Proxy]:
         return self._select(t.proxy.c.held > 0, None)
 

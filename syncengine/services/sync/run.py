@@ -54,6 +54,7 @@ class Sync:
         """Synchronize. Errors of items are in the report; those of a side end the run, raised after what was done is
         recorded. Raises Stopped (a brake), SideError, ConfigError."""
         work, report = self.work, self.work.report
+        braking.check_not_removed(work)
         report.run, report.dry_run = work.new_id(), work.dry_run
         with self.state.transaction():
             work.busy = self.state.fact("under way") is not None  # cut short: what was counted last no longer holds
