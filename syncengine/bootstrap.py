@@ -9,18 +9,20 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from syncengine.config import Config, PimConfig, mapping_folder
 from syncengine.errors import ConfigError, SyncEngineError
 from syncengine.model.directory import Directory
 from syncengine.model.mapping import Mapping, ServerNames
+from syncengine.model.proxy import Proxy
 from syncengine.model.scenario import Verdict
 from syncengine.ports import ActivityServer, ActivityStore, ClientState, Pim
 from syncengine.times import Clock, system_clock
 
 if TYPE_CHECKING:
     from syncengine.services.activity_editing import FromNowOn
+    from syncengine.services.client_activities import ClientActivities
     from syncengine.services.removal import Local, Remover
     from syncengine.services.sync import Work
 
@@ -132,6 +134,36 @@ def open_state(config: Config) -> ClientState:
     return State(config.state)
 
 
+def client_activities(config: Config, stack: ExitStack) -> ClientActivities:
+    """What a client may do with its own records, without a server. Holds the state's lock until `stack` ends."""
+    from syncengine.services.client_activities import ClientActivities
+
+    state = open_state(config)
+    stack.callback(state.close)
+    stack.enter_context(state.lock())
+    return ClientActivities(state, new_id, config.user.zone)
+
+
+def known_activity(config: Config, stack: ExitStack, key: str) -> tuple[Proxy, Directory]:
+    """An activity as the client knows it, and whom it knows. Raises NotThere."""
+    from syncengine.services.client_activities import directory_of, find_one
+
+    state = open_state(config)
+    stack.callback(state.close)
+    return find_one(state, key), directory_of(state)
+
+
+def hidden_activities(config: Config, stack: ExitStack) -> list[dict[str, Any]]:
+    """The activities a client shows nowhere (ACT-4), as `activities --json` prints them."""
+    from syncengine import render
+    from syncengine.services.client_activities import directory_of, hidden
+
+    state = open_state(config)
+    stack.callback(state.close)
+    directory = directory_of(state)
+    return [render.activity_json(render.known_activity(p), directory) for p in hidden(state)]
+
+
 def open_work(config: Config, stack: ExitStack, *, chosen: Sequence[str] | None = None, dry_run: bool = False) -> Work:
     """Everything a run needs, closed by `stack`. Mappings are checked before anything is opened (MAP-2)."""
     from syncengine.services.sync import Collection, Work
@@ -237,6 +269,14 @@ class _Stage:
         from syncengine.store.state import State
 
         return State(str(self.folder / f"{user}.db"))
+
+    def anew(self, user: str, state: ClientState) -> ClientState:
+        from syncengine.store.engine import files_of
+
+        state.close()
+        for file in files_of(state.path):
+            file.unlink(missing_ok=True)
+        return self.state(user)
 
     def put_directory(self, directory: Directory) -> None:
         with self.store.transaction(write=True):

@@ -17,6 +17,8 @@ COMMANDS = {
     "confirm": ("syncengine.cli.sync", "Accept the deletions a stopped run asked about."),
     "share": ("syncengine.cli.sync", "Share an item with the server."),
     "unshare": ("syncengine.cli.sync", "Stop sharing an item; it stays in the calendar."),
+    "delete": ("syncengine.cli.records", "Delete an item here only; its activity stays."),
+    "relate": ("syncengine.cli.records", "Relate people and companies to an activity, offline as well."),
     "remove": ("syncengine.cli.removal", "Remove what the product made and all that it keeps here."),
     "activities": ("syncengine.cli.server", "List the activities of the server the user may see."),
     "activity": ("syncengine.cli.server", "Add, change or delete an activity, as a user of the server would."),

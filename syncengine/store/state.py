@@ -197,7 +197,7 @@ class State:
         that an unshared one waits for nobody."""
         for some in _chunks(ids):
             self._write(sa.update(t.proxy).where(t.proxy.c.id.in_(some)).values(share=share.value, dirty=1))
-            if share is Share.UNSHARED:
+            if share is not Share.SHARED:
                 self._write(sa.delete(t.waiting).where(t.waiting.c.proxy_id.in_(some)))
 
     def forget(self, ids: Iterable[str]) -> None:
@@ -466,7 +466,7 @@ class State:
             "linked": self._count(linked.where(t.proxy.c.share == Share.SHARED, t.proxy.c.there == There.LIVE)),
             "held": self._count(sa.select(sa.func.count()).select_from(t.proxy).where(t.proxy.c.held > 0)),
             "failed": self._count(sa.select(sa.func.count()).select_from(t.problem)),
-            "unshared": self._count(linked.where(t.proxy.c.share != Share.SHARED)),
+            "unshared": self._count(linked.where(t.proxy.c.share != Share.SHARED, t.item.c.gone == 0)),
             "not_shareable": self._count(
                 sa.select(sa.func.count()).select_from(t.item).where(t.item.c.proxy_id.is_(None), t.item.c.text == "")
             ),
@@ -500,6 +500,7 @@ _MOVED = sa.and_(  # the server shows it elsewhere now, see `codec` for what sta
     sa.func.json_type(t.proxy.c.doc, "$.server.values.display_in").is_not(None),
     sa.func.json_type(t.proxy.c.doc, "$.stored.display_in").is_not(None),
 )
+_BY_HAND = sa.and_(t.proxy.c.share == Share.DELETED, t.proxy.c.there == There.LIVE)
 _series = t.item.alias()
 _RESOURCE = t.item.c.pim + "/" + sa.func.coalesce(t.item.c.part_of, t.item.c.href)
 _LOSS = sa.case(  # a resource that goes with all its parts is one loss, a part that goes alone another
@@ -513,14 +514,15 @@ _TO_DELETE = (
     sa.select(
         t.proxy.c.id,
         t.proxy.c.kind,
-        sa.case((t.item.c.gone == 1, "server"), else_="pim").label("side"),
-        _LOSS.label("loss"),
+        sa.case((sa.or_(t.item.c.gone == 1, _BY_HAND), "server"), else_="pim").label("side"),
+        sa.func.coalesce(_LOSS, t.proxy.c.id).label("loss"),
     )
-    .select_from(t.proxy.join(t.item, t.item.c.proxy_id == t.proxy.c.id))
+    .select_from(t.proxy.outerjoin(t.item, t.item.c.proxy_id == t.proxy.c.id))
     .where(
         t.proxy.c.dirty == 1,
-        t.proxy.c.share == Share.SHARED,
+        sa.or_(t.proxy.c.share == Share.SHARED, _BY_HAND),
         sa.or_(
+            _BY_HAND,
             sa.and_(t.item.c.gone == 1, t.proxy.c.there == There.LIVE),
             sa.and_(t.item.c.gone == 0, t.item.c.made == 1, t.proxy.c.there == There.DELETED),
             sa.and_(t.item.c.gone == 0, t.item.c.made == 1, t.proxy.c.there == There.LIVE, _MOVED),

@@ -39,6 +39,8 @@ def dump(proxy: Proxy) -> str:
         doc["hold"] = proxy.hold
     if proxy.more_from:
         doc["more_from"] = proxy.more_from.isoformat()
+    if proxy.shown:
+        doc["shown"] = _record(proxy.shown)
     return json.dumps(doc, ensure_ascii=False, separators=(",", ":"))
 
 
@@ -65,6 +67,7 @@ def load(identity: str, kind: str | None, share: str, there: str, doc: str, item
         tuple(_held(h) for h in raw.get("held", ())),
         raw.get("hold", ""),
         date.fromisoformat(raw["more_from"]) if "more_from" in raw else None,
+        _values(raw.get("shown", {})),
     )
 
 

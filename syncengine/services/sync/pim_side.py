@@ -84,7 +84,9 @@ class PimSide:
         proxies = self.state.proxies(row.proxy_id for row in rows.values() if row.proxy_id)
         for proxy in proxies.values():
             on_its_way = proxy.there is not There.ABSENT or proxy.id in self.intended
-            if proxy.share is not Share.SHARED or not on_its_way:
+            if proxy.share is Share.DROPPED or (proxy.share is Share.DELETED and on_its_way):
+                self.work.save([core.gone(proxy)], dirty=proxy.share is Share.DELETED)  # what the user wanted holds
+            elif proxy.share is not Share.SHARED or not on_its_way:
                 self.state.forget([proxy.id])
             elif not self._carried_over(proxy):
                 self.work.save([core.gone(proxy)], dirty=True)
@@ -241,8 +243,13 @@ class PimSide:
         after = core.absorb(proxy, pim, resource, item, type_map, self.me)
         moved = after.values != proxy.values or after.hold != proxy.hold or proxy.item is None or proxy.item.gone
         dirty = after.share is Share.SHARED and (moved or after.there is There.ABSENT or bool(proxy.held))
+        dirty = dirty or after.share in (Share.DROPPED, Share.DELETED) or self._to_be_unshared(after)
         self.work.save([after], dirty=dirty)
         self.state.solve(self.scope, [resource.href])
+
+    def _to_be_unshared(self, proxy: Proxy) -> bool:
+        """Whether it was unshared by hand, and no run has carried that out."""
+        return proxy.share is Share.UNSHARED and proxy.there is not There.ABSENT
 
     def _meet_new(self, new: Sequence[tuple[Resource, Item]]) -> None:
         """Items seen for the first time: moved ones, ones somebody waits for (CAL-6), and new ones."""

@@ -18,7 +18,7 @@ from syncengine.core.mapping.apply import up
 from syncengine.core.sync.absorb import extended, snapshot
 from syncengine.core.sync.correlate import texts_taken
 from syncengine.core.sync.reconcile import Decision, Verdict, decide
-from syncengine.core.sync.reflect import ItemWrite, deletion, reflect, rows_of, untold
+from syncengine.core.sync.reflect import ItemWrite, deletion, dropped, reflect, rows_of, untold, without_activity
 from syncengine.core.sync.roles import Role, role_in
 from syncengine.core.wire import (
     greeting_from_json,
@@ -222,10 +222,10 @@ class Sync:
             self.work.save(ended, dirty=False)
             self.state.solve(PROBLEMS, [p.id for p in ended])
             self.state.forget(forgotten)
-        doomed = [d for d in decisions if d.verdict is Verdict.DELETE_HERE]
-        rest = [d for d in decisions if not held_back(d) and d.verdict not in (Verdict.FORGET, Verdict.DELETE_HERE)]
+        writes = [w for d in decisions if (w := _deletion(d)) is not None]
+        rest = [d for d in decisions if not held_back(d) and d.verdict not in _DELETING]
         live = self.server_side.tell(self._by_free_keys(rest))
-        self._show(live, [deletion(d.proxy, _without_activity(d.proxy), d.because) for d in doomed])
+        self._show(live, writes)
 
     def _is_guests_change(self, proxy: Proxy) -> bool:
         """Whether this is an occurrence only a guest's copy has changed: the organizer's series is there without it
@@ -365,5 +365,13 @@ def _summary(report: Report) -> dict[str, Any]:
     }
 
 
-def _without_activity(proxy: Proxy) -> Proxy:
-    return replace(proxy, server=None, item=None, there=There.ABSENT)
+_DELETING = (Verdict.FORGET, Verdict.DELETE_HERE, Verdict.DROP)
+
+
+def _deletion(d: Decision) -> ItemWrite | None:
+    """The write that deletes an item. A changed occurrence that is deleted here goes with its series."""
+    if d.verdict is Verdict.DELETE_HERE:
+        return deletion(d.proxy, without_activity(d.proxy), d.because)
+    if d.verdict is Verdict.DROP and d.proxy.item is not None and not split_href(d.proxy.item.href)[1]:
+        return dropped(d.proxy, d.because)
+    return None

@@ -161,7 +161,7 @@ class ServerSide:
                 self.work.save([replace(proxy, server=outcome.activity)], dirty=True)
                 self.work.again = True
             case Removed():
-                self._removed(proxy, command, because)
+                return self._removed(proxy, command, because)
             case Refused():
                 where = f"{proxy.key} ({proxy.values.get('description') or 'no subject'})"
                 self.work.fail(PROBLEMS, proxy.id, Problem(outcome.what, where, outcome.fix))
@@ -172,6 +172,8 @@ class ServerSide:
         rows = rows_of(self.work.type_of(proxy))
         after = stored(proxy, sent, outcome.activity, rows)
         verb = "created" if isinstance(command, Insert) else "updated"
+        if isinstance(command, Insert) and proxy.item is None and (met := self._item_of(proxy, outcome.activity)):
+            return met
         if isinstance(command, Update) and proxy.server is not None:
             old = {name: proxy.server.values.get(name) for name in sent}
             self._keep(proxy, because, old)
@@ -179,6 +181,19 @@ class ServerSide:
         self.state.solve(PROBLEMS, [proxy.id])
         self.work.did(after, SIDE, verb, because)
         return after
+
+    def _item_of(self, proxy: Proxy, activity: Activity) -> Proxy | None:
+        """An activity made by hand looks for its item before it gets one (ACT-8): one that was never shared. The
+        activity is then that item's."""
+        type_map = self.work.mapping_for(activity["display_in"]).for_display(activity["display_in"])
+        keys = keys_of_activity(activity, type_map) if type_map else ()
+        found = pairs(keys, self.state.waiting(keys, "item"))
+        partner = self.state.proxies([found]).get(found) if found else None
+        if partner is None or partner.share is not Share.NEVER:
+            return None
+        self.state.forget([proxy.id])
+        self.work.did(proxy, SIDE, "created", "made here, new to the server")
+        return self._link(partner, activity, "the item of an activity made by hand")
 
     def _keep(self, proxy: Proxy, because: str, old: Values) -> None:
         run = self.work.report.run
@@ -202,8 +217,8 @@ class ServerSide:
         self.state.solve(PROBLEMS, [proxy.id])
         return self._link(proxy, outcome.activity, f"already on the server, found by {' + '.join(outcome.key)}")
 
-    def _removed(self, proxy: Proxy, command: Command, because: str) -> None:
-        """The activity is gone, as asked or before we asked."""
+    def _removed(self, proxy: Proxy, command: Command, because: str) -> Proxy | None:
+        """The activity is gone, as asked or before we asked. Returns the proxy when its item has to go as well."""
         self.state.solve(PROBLEMS, [proxy.id])
         if isinstance(command, Insert | Update):
             self.work.again = True
@@ -212,18 +227,24 @@ class ServerSide:
                 self.work.save([replace(proxy, id=self.work.new_id())], dirty=True)
             else:
                 self.work.save([replace(proxy, there=There.DELETED)], dirty=True)
-            return
+            return None
         verb = "left" if isinstance(command, Leave) else "deleted"
         self.work.did(proxy, SIDE, "updated" if verb == "left" else verb, because)
         if proxy.server is not None:
             self._keep(proxy, because, proxy.server.values)
-        if proxy.share is Share.UNSHARED:
+        if proxy.share is Share.DELETED and proxy.has_item and proxy.item and proxy.item.made:
+            without = replace(proxy, there=There.DELETED)
+            self.work.save([without], dirty=True)
+            return without
+        if proxy.share is Share.UNSHARED or (proxy.share is Share.DELETED and proxy.has_item):
+            proxy = replace(proxy, share=Share.UNSHARED, shown={})
             alone = replace(proxy, there=There.ABSENT, server=None, agreed={}, stored={}, shadow={}, held=())
             self.state.save([alone], dirty=False)
         else:
             self.state.forget([proxy.id])
+        return None
 
 
 def held_back(decision: Decision) -> bool:
     """Whether a decision ends here: nothing is told, nothing shown."""
-    return decision.verdict in (Verdict.HOLD, Verdict.UNLINK) and decision.command is None
+    return decision.verdict in (Verdict.HOLD, Verdict.UNLINK, Verdict.STAY) and decision.command is None

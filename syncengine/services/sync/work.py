@@ -130,7 +130,7 @@ class Work:
         """The texts under which an item waits for its activity, or an activity for its item (CAL-6). They wait until
         they have it: an item written just before a kill is found by them. An activity that has its item, but no id,
         is taken."""
-        if proxy.there is There.ABSENT and proxy.has_item and proxy.share is not Share.UNSHARED:
+        if proxy.there is There.ABSENT and proxy.has_item and proxy.share in (Share.SHARED, Share.NEVER):
             type_map = self.type_of(proxy)
             return keys_of_item(proxy.values, type_map) if type_map else ()
         if proxy.server is None or proxy.there is not There.LIVE:
