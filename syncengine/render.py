@@ -322,7 +322,7 @@ def explain_text(shown: Mapping[str, Any]) -> str:
 
 def _overwritten(row: Mapping[str, Any]) -> str:
     """One entry of the history. A whole item is in the JSON."""
-    where = "on the server" if row["side"] == "server" else "in the PIM"
+    where = {"server": "on the server", "here": "by hand"}.get(row["side"], "in the PIM")
     if isinstance(row["old"], str):
         text = "".join(f"\n      {line}" for line in row["old"].splitlines())
         return f"{where}, the item was this before ({row['because']}):{text}"

@@ -15,7 +15,8 @@ Each step is one user and one verb; `say` tells the reader why. What people do: 
 `changes_occurrence`, `restores_occurrence`, `deletes`, `renames`, `receives`, `syncs`, `rehearses`, `shares`,
 `unshares`, `confirms`, `disconnects`, `reconnects`; and `days_pass`. What they do with their client's own records,
 without the server: `adds_offline`, `sets_offline`, `deletes_offline`, `relates`, `deletes_here` (the item alone),
-`removes_product`. What they do on the server: `adds`, `sets`, `removes`, `imports`. What must be true: `sees`, `sees_nothing_of`, `server_has`, `server_has_nothing_of`,
+`removes_product`. What they do on the server: `adds`, `sets`, `removes`, `imports`. What must be true: `sees`,
+`sees_nothing_of`, `server_has`, `server_has_nothing_of`,
 `server_count`, `holds`, `explains`, `knows`.
 
 * `saves`: a new item. `uid`, `kind` (event or todo), then properties as in RFC 5545, `start`, `end`, `percent` and

@@ -14,6 +14,7 @@ from syncengine.core.sync import absorb as core
 from syncengine.core.sync.correlate import keys_of_item, link, pairs
 from syncengine.core.sync.parts import parts
 from syncengine.core.sync.roles import Role, role_in
+from syncengine.core.wire import values_to_json
 from syncengine.errors import ItemError, Problem
 from syncengine.model.item import Item
 from syncengine.model.mapping import TypeMap
@@ -241,11 +242,19 @@ class PimSide:
                 fix="Delete it and save it under a new name.",
             )
         after = core.absorb(proxy, pim, resource, item, type_map, self.me)
+        self._keep_what_was_said(proxy, after)
         moved = after.values != proxy.values or after.hold != proxy.hold or proxy.item is None or proxy.item.gone
         dirty = after.share is Share.SHARED and (moved or after.there is There.ABSENT or bool(proxy.held))
         dirty = dirty or after.share in (Share.DROPPED, Share.DELETED) or self._to_be_unshared(after)
         self.work.save([after], dirty=dirty)
         self.state.solve(self.scope, [resource.href])
+
+    def _keep_what_was_said(self, before: Proxy, after: Proxy) -> None:
+        """What was changed by hand and then in the item is the item's; the former is kept."""
+        said = {n: before.values.get(n) for n in before.shown if after.values.get(n) != before.values.get(n)}
+        if said:
+            row = (before, "here", "then changed in the item", values_to_json(said))
+            self.state.keep_history(self.work.report.run, self.work.clock(), [row])
 
     def _to_be_unshared(self, proxy: Proxy) -> bool:
         """Whether it was unshared by hand, and no run has carried that out."""

@@ -193,6 +193,7 @@ class ServerSide:
             return None
         self.state.forget([proxy.id])
         self.work.did(proxy, SIDE, "created", "made here, new to the server")
+        self.work.again = True  # the id goes up
         return self._link(partner, activity, "the item of an activity made by hand")
 
     def _keep(self, proxy: Proxy, because: str, old: Values) -> None:
