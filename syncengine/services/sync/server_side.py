@@ -153,6 +153,8 @@ class ServerSide:
     def _answered(self, proxy: Proxy, command: Command, outcome: Outcome, because: str) -> Proxy | None:
         """Record an answer. Returns the proxy when its item is to be looked at next."""
         match outcome:
+            case Stored() if isinstance(command, Insert) and self._found_its_item(proxy, outcome.activity):
+                self.work.again = True  # the item's id goes up
             case Stored():
                 return self._stored(proxy, command, outcome, because)
             case Linked():
@@ -172,8 +174,6 @@ class ServerSide:
         rows = rows_of(self.work.type_of(proxy))
         after = stored(proxy, sent, outcome.activity, rows)
         verb = "created" if isinstance(command, Insert) else "updated"
-        if isinstance(command, Insert) and proxy.item is None and (met := self._item_of(proxy, outcome.activity)):
-            return met
         if isinstance(command, Update) and proxy.server is not None:
             old = {name: proxy.server.values.get(name) for name in sent}
             self._keep(proxy, because, old)
@@ -182,19 +182,21 @@ class ServerSide:
         self.work.did(after, SIDE, verb, because)
         return after
 
-    def _item_of(self, proxy: Proxy, activity: Activity) -> Proxy | None:
+    def _found_its_item(self, proxy: Proxy, activity: Activity) -> bool:
         """An activity made by hand looks for its item before it gets one (ACT-8): one that was never shared. The
         activity is then that item's."""
+        if proxy.item is not None:
+            return False
         type_map = self.work.mapping_for(activity["display_in"]).for_display(activity["display_in"])
         keys = keys_of_activity(activity, type_map) if type_map else ()
         found = pairs(keys, self.state.waiting(keys, "item"))
         partner = self.state.proxies([found]).get(found) if found else None
         if partner is None or partner.share is not Share.NEVER:
-            return None
+            return False
         self.state.forget([proxy.id])
         self.work.did(proxy, SIDE, "created", "made here, new to the server")
-        self.work.again = True  # the id goes up
-        return self._link(partner, activity, "the item of an activity made by hand")
+        self._link(partner, activity, "the item of an activity made by hand")
+        return True
 
     def _keep(self, proxy: Proxy, because: str, old: Values) -> None:
         run = self.work.report.run
