@@ -17,7 +17,7 @@ from syncengine.model.directory import Directory
 from syncengine.model.mapping import Mapping, ServerNames
 from syncengine.model.proxy import Proxy
 from syncengine.model.scenario import Verdict
-from syncengine.ports import ActivityServer, ActivityStore, ClientState, Pim
+from syncengine.ports import ActivityServer, ActivityStore, ClientState, Folder, Pim
 from syncengine.times import Clock, system_clock
 
 if TYPE_CHECKING:
@@ -164,6 +164,13 @@ def hidden_activities(config: Config, stack: ExitStack) -> list[dict[str, Any]]:
     return [render.activity_json(render.known_activity(p), directory) for p in hidden(state)]
 
 
+def open_folder(config: Config) -> Folder | None:
+    """Where activities are shown as files; None by default."""
+    from syncengine.store.folder import TextFolder
+
+    return TextFolder(config.folder) if config.folder else None
+
+
 def open_work(config: Config, stack: ExitStack, *, chosen: Sequence[str] | None = None, dry_run: bool = False) -> Work:
     """Everything a run needs, closed by `stack`. Mappings are checked before anything is opened (MAP-2)."""
     from syncengine.services.sync import Collection, Work
@@ -208,6 +215,7 @@ def open_work(config: Config, stack: ExitStack, *, chosen: Sequence[str] | None 
         brake_count=config.brake.count,
         brake_share=config.brake.share,
         chosen=chosen,
+        folder=open_folder(config),
     )
 
 
@@ -247,7 +255,8 @@ def local_records(config: Config, *, config_too: bool = False) -> Local:
     from syncengine.services.removal import Local
     from syncengine.store.engine import files_of
 
-    return Local(files_of(config.state), config.secrets, [config.path] if config_too else [], Path.unlink)
+    last = [config.path] if config_too else []
+    return Local(files_of(config.state), config.secrets, last, Path.unlink, open_folder(config))
 
 
 class _Stage:

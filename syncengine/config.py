@@ -94,6 +94,7 @@ class Config:
     server: ServerConfig
     pims: tuple[PimConfig, ...]
     brake: BrakeConfig = BrakeConfig()
+    folder: str = ""  # where activities are shown as files; nowhere by default
 
     @property
     def secrets(self) -> tuple[Secret, ...]:
@@ -158,6 +159,7 @@ _SECTIONS: Mapping[str, Mapping[str, str]] = {
     "state": {"path": _TEXT},
     "server": {"url": _TEXT, "token": _SECRET, "generic_owner": _TEXT},
     "brake": {"count": _COUNT, "share": _SHARE},
+    "folder": {"path": _TEXT},
     "pim": {
         "name": _TEXT,
         "connector": _TEXT,
@@ -183,6 +185,7 @@ class _Reader:
         self._names("", raw, _SECTIONS)
         user, state = self._section(raw, "user"), self._section(raw, "state")
         server, brake = self._section(raw, "server"), self._section(raw, "brake")
+        folder = self._section(raw, "folder").get("path", "")
         pims = raw.get("pim", [])
         if not isinstance(pims, list) or not all(isinstance(p, dict) for p in pims):
             self.faults.append("pim: write each collection as [[pim]]")
@@ -200,7 +203,8 @@ class _Reader:
         if self.faults:
             return None
         file = self._file(state.get("path", "state.db"))
-        return Config(self.path, self._user(user), file, self._server(server), found, BrakeConfig(**brake))
+        shown = self._file(folder) if folder else ""
+        return Config(self.path, self._user(user), file, self._server(server), found, BrakeConfig(**brake), shown)
 
     def _section(self, raw: Mapping[str, Any], name: str) -> dict[str, Any]:
         values = raw.get(name, {})

@@ -19,7 +19,8 @@ from syncengine.errors import ConfigError, ItemError, NotThere, Problem, SideErr
 from syncengine.model.pim import Fetched, Resource
 from syncengine.model.proxy import Proxy
 from syncengine.model.removal import Ending, Entry, Fate, Removal, Unsent
-from syncengine.ports import ActivityServer, Pim
+from syncengine.ports import ActivityServer, Folder, Pim
+from syncengine.services.folder import clear
 from syncengine.services.sync.braking import REMOVAL
 from syncengine.services.sync.item_writes import ItemWrites
 from syncengine.services.sync.work import BATCH, Work
@@ -38,12 +39,13 @@ NO_SERVER = cast(ActivityServer, NoServer())
 @dataclass(frozen=True)
 class Local:
     """What is kept on this machine: first these `files` go, then the secrets, then the files that say where the
-    others are. `erase` deletes a file."""
+    others are. `erase` deletes a file. folder: where activities are shown."""
 
     files: Sequence[Path]
     secrets: Sequence[Secret]
     last: Sequence[Path]
     erase: Callable[[Path], None]
+    folder: Folder | None = None
 
 
 @dataclass
@@ -141,6 +143,11 @@ class Remover:
 
 def forget_here(local: Local, found: Removal) -> None:
     """Delete state and secrets. What cannot be deleted is a problem of its own and keeps nothing else."""
+    try:
+        if local.folder is not None:
+            clear(local.folder)
+    except OSError as e:
+        found.problems.append(Problem(f"It cannot be emptied: {e.strerror}.", local.folder.path, "Delete it by hand."))  # type: ignore[union-attr]
     _erase(local, local.files, found)
     for secret in local.secrets:
         try:

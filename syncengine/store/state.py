@@ -44,6 +44,7 @@ class State:
         self._engine = engine or db.open_engine(f"sqlite:///{path.replace('%', '%25').replace('?', '%3F')}")
         self._connection: sa.Connection | None = None
         self._unsaved: dict[str, _Unsaved] = {}
+        self.touched: set[str] = set()
         self._solved: dict[tuple[str, str], None] = {}
         if engine is None:
             db.migrate(self._engine, "state")
@@ -178,6 +179,7 @@ class State:
         """Insert or replace proxies with their items. `keys`: by proxy id, the texts under which one waits for its
         partner; a proxy that has both sides, or is not in `keys`, waits for nobody."""
         assert self._connection is not None, "writes belong into a transaction"
+        self.touched.update(p.id for p in proxies)
         for proxy in proxies:
             self._unsaved.pop(proxy.id, None)
             self._unsaved[proxy.id] = _Unsaved(proxy, dirty, (keys or {}).get(proxy.id, ()))
@@ -202,6 +204,7 @@ class State:
 
     def forget(self, ids: Iterable[str]) -> None:
         for some in _chunks(ids):
+            self.touched.update(some)
             for table, column in (
                 (t.proxy, t.proxy.c.id),
                 (t.item, t.item.c.proxy_id),

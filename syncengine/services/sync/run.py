@@ -32,6 +32,7 @@ from syncengine.model.directory import Directory
 from syncengine.model.pim import Kind
 from syncengine.model.proxy import Proxy, Share, There
 from syncengine.model.report import Report, RunState
+from syncengine.services import folder
 from syncengine.services.sync import braking
 from syncengine.services.sync.item_writes import ItemWrites
 from syncengine.services.sync.pim_side import PimSide
@@ -49,6 +50,7 @@ class Sync:
         self.work, self.state = work, work.state
         self.server_side = ServerSide(work)
         self.item_writes = ItemWrites(work)
+        self.cut_short = False
 
     def run(self) -> Report:
         """Synchronize. Errors of items are in the report; those of a side end the run, raised after what was done is
@@ -58,6 +60,7 @@ class Sync:
         report.run, report.dry_run = work.new_id(), work.dry_run
         with self.state.transaction():
             work.busy = self.state.fact("under way") is not None  # cut short: what was counted last no longer holds
+            self.cut_short = work.busy
             self.state.set_fact("under way", report.run)
             self.state.start_run(report.run, work.clock())
         try:
@@ -310,10 +313,11 @@ class Sync:
 
     def _finish(self) -> None:
         report = self.work.report
+        trouble = self._show_folder()
         counts = self._counts()
         report.held, report.failed, report.not_shareable = counts["held"], counts["failed"], counts["not_shareable"]
         report.unchanged = max(0, counts["linked"] - len(self.work.touched))
-        report.problems = [problem for _, _, problem in self.state.problems()]
+        report.problems = [*(problem for _, _, problem in self.state.problems()), *trouble]
         report.conflicts = [
             (p.key, str(p.values.get("description") or ""), h)
             for p in (self.state.held() if report.held else ())
@@ -322,6 +326,12 @@ class Sync:
         with self.state.transaction():
             self.state.set_fact("under way", None)
             self.state.finish_run(report.run, self.work.clock(), report.state.value, _summary(report))
+
+    def _show_folder(self) -> list[Problem]:
+        """Show what this run has taken in, before it counts as finished: one that is killed is made up for."""
+        if self.work.folder is None or self.work.dry_run:
+            return []
+        return folder.refresh(self.work.folder, self.state, self.work.directory, whole=self.cut_short)
 
     def _counts(self) -> dict[str, int]:
         """Counting costs as much as there is; a run that found nothing to do takes the last count."""

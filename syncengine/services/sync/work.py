@@ -20,7 +20,7 @@ from syncengine.model.mapping import Mapping, TypeMap
 from syncengine.model.pim import Kind
 from syncengine.model.proxy import Proxy, Share, There
 from syncengine.model.report import Action, Report
-from syncengine.ports import ActivityServer, ClientState, Pim
+from syncengine.ports import ActivityServer, ClientState, Folder, Pim
 from syncengine.times import Clock
 
 BATCH = 200
@@ -68,6 +68,8 @@ class Work:
     chosen: Sequence[str] | None = None
     progress: Progress = lambda _what, _count: None
     report: Report = field(default_factory=Report)
+    folder: Folder | None = None
+    """Where activities are shown as files, if anywhere."""
     greeting: Greeting | None = None
     directory: Directory = field(default_factory=Directory)
     touched: set[str] = field(default_factory=set)
