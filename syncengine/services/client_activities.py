@@ -20,6 +20,7 @@ from syncengine.core.wire import greeting_from_json, whole_directory_from_json
 from syncengine.errors import ConfigError, ItemError, NotThere
 from syncengine.model.activity import SERVER_ONLY, Activity
 from syncengine.model.directory import Directory, canonical_address
+from syncengine.model.pim import Kind
 from syncengine.model.proxy import Proxy, Share, There, same
 from syncengine.model.values import Values
 from syncengine.ports import ClientState
@@ -86,6 +87,8 @@ class ClientActivities:
             "contacts": _sorted(ids(proxy.values.get("contacts")) | set(relations.contacts), relations.no_contacts),
             "employees": _sorted(ids(proxy.values.get("employees")) | set(relations.employees), relations.no_employees),
         }
+        if relations.invite and proxy.kind is Kind.EMAIL:
+            raise ItemError("Whom an email was sent to never changes.", where=proxy.key, fix="Relate the contact.")
         if relations.invite:
             invited = {self._address(a) for a in relations.invite}
             changes["participants"] = _sorted(ids(proxy.values.get("participants")) | invited, ())
@@ -141,7 +144,7 @@ class ClientActivities:
         moved = {n: v for n, v in after.items() if not same(after, proxy.values, n)}
         if not moved:
             return proxy
-        before = {n: proxy.values.get(n) for n in moved} if proxy.has_item else {}
+        before = {n: proxy.values.get(n) for n in moved} if proxy.has_item and proxy.kind is not Kind.EMAIL else {}
         changed = replace(proxy, values={**proxy.values, **moved}, shown={**before, **proxy.shown})
         with self.state.transaction():
             self.state.save([changed], dirty=True)

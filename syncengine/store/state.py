@@ -441,7 +441,7 @@ class State:
                 .group_by(t.proxy.c.kind)
             )
         }
-        return [Deletions(_SIDES[r.side], r.kind or "", r.n, linked.get(r.kind, r.n)) for r in counts]
+        return [Deletions(_SIDES[r.side], r.kind or "other", r.n, linked.get(r.kind, r.n)) for r in counts]
 
     def collections(self, pims: Iterable[str]) -> list[Collection]:
         """Per collection with items found gone, for the brake. What was lost before and is held, or accepted, is
