@@ -167,7 +167,7 @@ class ClientState(Protocol):
 
     path: str
     touched: set[str]
-    """Ids of the proxies saved or forgotten since the state was opened."""
+    """Ids of the proxies saved or forgotten since the state was opened, or since its reader cleared them."""
 
     def lock(self) -> AbstractContextManager[None]:
         """One run at a time, across processes. Raises StorageError when another one is under way."""

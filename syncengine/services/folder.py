@@ -38,6 +38,7 @@ def refresh(folder: Folder, state: ClientState, directory: Directory, *, whole: 
         return [Problem(f"The folder of activities cannot be written: {e.strerror}.", folder.path, "Look at the disk.")]
     with state.transaction():
         state.set_fact(FACT, folder.path)
+    state.touched.clear()
     return []
 
 
