@@ -19,7 +19,7 @@ TEXT = new(Kind.EVENT, "lunch", {"summary": "Lunch", "location": "Here", "dtstar
 
 def test_a_field_the_item_says_itself_is_shown() -> None:
     edited = write(TEXT, {"summary": "Dinner"}, ME.zone)
-    items = [read(text) for text in (TEXT, edited)]
+    items = [read(text, {row.pim for row in EVENTS.fields}) for text in (TEXT, edited)]
     before, after = (i for i in items if isinstance(i, Item))
     proxy = adopt("p", "work", Resource("l.ics", "1", TEXT), before, EVENTS, Share.SHARED, ME)
     proxy = replace(
