@@ -25,6 +25,9 @@ step in one transaction, and every command to the server carries an id the serve
 at any instant. Every value that is overwritten goes to a history first. When a field was changed differently on both
 sides it is *held*: both values wait for a person while everything else goes on.
 
+What a user does with the client's own records (offline, or to delete an item here only) is said on the proxies and
+carried out by the next run, through the same table and brakes. Removing the product ends all of it, the state last.
+
 A resource that holds a series holds several items: the series, and as *parts* its changed occurrences, later parts and
 extra dates, each with a proxy and an activity of its own. The server knows a handful of patterns, so the series becomes
 the coarsest pattern that meets every occurrence, with exceptions (`core.recurrence.translate`); what the server changes

@@ -8,21 +8,25 @@ import shutil
 import uuid
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory, mkdtemp
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from syncengine.config import Config, PimConfig, mapping_folder
-from syncengine.errors import ConfigError
+from syncengine.errors import ConfigError, SyncEngineError
 from syncengine.model.directory import Directory
 from syncengine.model.mapping import Mapping, ServerNames
+from syncengine.model.proxy import Proxy
 from syncengine.model.scenario import Scenario, Step, Verdict
-from syncengine.ports import ActivityServer, ActivityStore, ClientState, Pim
+from syncengine.ports import ActivityServer, ActivityStore, ClientState, Folder, Pim
 from syncengine.times import Clock, system_clock
 
 if TYPE_CHECKING:
     from syncengine.services.activity_editing import FromNowOn
+    from syncengine.services.client_activities import ClientActivities
+    from syncengine.services.removal import Local, Remover
     from syncengine.services.sync import Work
 
 SCHEMA = "mapping.xsd"
@@ -153,6 +157,43 @@ def open_state(config: Config) -> ClientState:
     return State(config.state)
 
 
+def client_activities(config: Config, stack: ExitStack) -> ClientActivities:
+    """What a client may do with its own records, without a server. Holds the state's lock until `stack` ends."""
+    from syncengine.services.client_activities import ClientActivities
+
+    state = open_state(config)
+    stack.callback(state.close)
+    stack.enter_context(state.lock())
+    return ClientActivities(state, new_id, config.user.zone)
+
+
+def known_activity(config: Config, stack: ExitStack, key: str) -> tuple[Proxy, Directory]:
+    """An activity as the client knows it, and whom it knows. Raises NotThere."""
+    from syncengine.services.client_activities import directory_of, find_one
+
+    state = open_state(config)
+    stack.callback(state.close)
+    return find_one(state, key), directory_of(state)
+
+
+def hidden_activities(config: Config, stack: ExitStack) -> list[dict[str, Any]]:
+    """The activities a client shows nowhere (ACT-4), as `activities --json` prints them."""
+    from syncengine import render
+    from syncengine.services.client_activities import directory_of, hidden
+
+    state = open_state(config)
+    stack.callback(state.close)
+    directory = directory_of(state)
+    return [render.activity_json(render.known_activity(p), directory) for p in hidden(state)]
+
+
+def open_folder(config: Config) -> Folder | None:
+    """Where activities are shown as files; None by default."""
+    from syncengine.store.folder import TextFolder
+
+    return TextFolder(config.folder) if config.folder else None
+
+
 def open_work(config: Config, stack: ExitStack, *, chosen: Sequence[str] | None = None, dry_run: bool = False) -> Work:
     """Everything a run needs, closed by `stack`. Mappings are checked before anything is opened (MAP-2)."""
     from syncengine.services.sync import Collection, Work
@@ -204,7 +245,48 @@ def open_work(config: Config, stack: ExitStack, *, chosen: Sequence[str] | None 
         brake_count=config.brake.count,
         brake_share=config.brake.share,
         chosen=chosen,
+        folder=open_folder(config),
     )
+
+
+def open_removal(config: Config, stack: ExitStack, *, left: Sequence[str] = (), dry_run: bool = False) -> Remover:
+    """What a removal needs, closed by `stack`. A PIM that cannot be opened keeps the others from nothing."""
+    from syncengine.services.removal import NO_SERVER, Remover
+    from syncengine.services.sync import Collection, Work
+
+    names = [p.name for p in config.pims]
+    if unknown := sorted(set(left) - set(names)):
+        raise ConfigError(
+            f"There is no PIM named {unknown[0]!r}.", where=str(config.path), fix=f"Known are {', '.join(names)}."
+        )
+    state = open_state(config)
+    stack.callback(state.close)
+    if dry_run:
+        state = state.rehearsal()
+        stack.callback(state.close)
+    else:
+        stack.enter_context(state.lock())
+    collections, unreachable = [], {}
+    for pim_config in (p for p in config.pims if p.name not in left):
+        mapping = load_mapping(pim_config.mapping, config)
+        try:
+            pim = open_pim(pim_config)
+        except SyncEngineError as e:
+            unreachable[pim_config.name] = replace(e.problem, where=e.where or pim_config.name)
+            continue
+        stack.callback(pim.close)
+        collections.append(Collection(pim_config.name, pim, mapping, frozenset(), frozenset()))
+    work = Work(state, NO_SERVER, collections, config.user.addresses, config.user.zone, system_clock, new_id, dry_run)
+    return Remover(work, names, left, unreachable)
+
+
+def local_records(config: Config, *, config_too: bool = False) -> Local:
+    """What the client keeps on this machine, in the order in which it may go."""
+    from syncengine.services.removal import Local
+    from syncengine.store.engine import files_of
+
+    last = [config.path] if config_too else []
+    return Local(files_of(config.state), config.secrets, last, Path.unlink, open_folder(config))
 
 
 class _Stage:
@@ -229,6 +311,14 @@ class _Stage:
 
         shutil.copy(_empty_databases() / "state.db", self.folder / f"{user}.db")
         return State(str(self.folder / f"{user}.db"))
+
+    def anew(self, user: str, state: ClientState) -> ClientState:
+        from syncengine.store.engine import files_of
+
+        state.close()
+        for file in files_of(state.path):
+            file.unlink(missing_ok=True)
+        return self.state(user)
 
     def put_directory(self, directory: Directory) -> None:
         with self.store.transaction(write=True):

@@ -38,6 +38,15 @@ class Secret:
         """The secret itself. Raises ConfigError, never naming it."""
         return _SECRETS[self.source](self)
 
+    @property
+    def is_ours(self) -> bool:
+        """Whether it is kept for this program alone, in the system keyring."""
+        return self.source == "keyring"
+
+    def forget(self) -> bool:
+        """Delete it from the system keyring. False: it is not there. Raises ConfigError, never naming it."""
+        return self.is_ours and _forget_in_keyring(self)
+
 
 @dataclass(frozen=True)
 class UserConfig:
@@ -92,6 +101,12 @@ class Config:
     server: ServerConfig
     pims: tuple[PimConfig, ...]
     brake: BrakeConfig = BrakeConfig()
+    folder: str = ""  # where activities are shown as files; nowhere by default
+
+    @property
+    def secrets(self) -> tuple[Secret, ...]:
+        """All that the configuration names."""
+        return tuple(s for s in (self.server.token, *(pim.password for pim in self.pims)) if s is not None)
 
 
 def default_path() -> Path:
@@ -152,6 +167,7 @@ _SECTIONS: Mapping[str, Mapping[str, str]] = {
     "state": {"path": _TEXT},
     "server": {"url": _TEXT, "token": _SECRET, "generic_owner": _TEXT},
     "brake": {"count": _COUNT, "share": _SHARE},
+    "folder": {"path": _TEXT},
     "pim": {
         "name": _TEXT,
         "connector": _TEXT,
@@ -190,6 +206,7 @@ class _Reader:
         self._names("", raw, _SECTIONS)
         user, state = self._section(raw, "user"), self._section(raw, "state")
         server, brake = self._section(raw, "server"), self._section(raw, "brake")
+        folder = self._section(raw, "folder").get("path", "")
         pims = raw.get("pim", [])
         if not isinstance(pims, list) or not all(isinstance(p, dict) for p in pims):
             self.faults.append("pim: write each collection as [[pim]]")
@@ -207,7 +224,8 @@ class _Reader:
         if self.faults:
             return None
         file = self._file(state.get("path", "state.db"))
-        return Config(self.path, self._user(user), file, self._server(server), found, BrakeConfig(**brake))
+        shown = self._file(folder) if folder else ""
+        return Config(self.path, self._user(user), file, self._server(server), found, BrakeConfig(**brake), shown)
 
     def _section(self, raw: Mapping[str, Any], name: str) -> dict[str, Any]:
         values = raw.get(name, {})
@@ -369,6 +387,23 @@ def _from_keyring(secret: Secret) -> str:
             fix=f'Store it with "keyring set syncengine {secret.value}".',
         )
     return value
+
+
+def _forget_in_keyring(secret: Secret) -> bool:
+    import keyring  # noqa: PLC0415 - slow to import
+    import keyring.errors  # noqa: PLC0415
+
+    try:
+        if keyring.get_password("syncengine", str(secret.value)) is None:
+            return False
+        keyring.delete_password("syncengine", str(secret.value))
+    except keyring.errors.KeyringError as e:
+        raise ConfigError(
+            f"The system keyring cannot be used: {e}.",
+            where=secret.where,
+            fix=f'Delete it by hand: "keyring del syncengine {secret.value}".',
+        ) from e
+    return True
 
 
 _SECRETS = {

@@ -152,10 +152,27 @@ class ActivityStore(Protocol):
     def close(self) -> None: ...
 
 
+class Folder(Protocol):
+    """A folder that shows activities as files. Raises OSError where it cannot be used."""
+
+    path: str
+
+    def names(self) -> Mapping[str, str]:
+        """What tells an activity from others → the name of its file."""
+
+    def show(self, name: str, text: str) -> None:
+        """Write a file, where it does not say just this."""
+
+    def hide(self, name: str) -> None:
+        """Delete a file that was written by `show`."""
+
+
 class ClientState(Protocol):
     """What a client remembers between runs. Every step of a run is one `transaction`; reading needs none."""
 
     path: str
+    touched: set[str]
+    """Ids of the proxies saved or forgotten since the state was opened, or since its reader cleared them."""
 
     def lock(self) -> AbstractContextManager[None]:
         """One run at a time, across processes. Raises StorageError when another one is under way."""
@@ -174,6 +191,9 @@ class ClientState(Protocol):
 
     def dirty(self, after: str, limit: int, pims: Sequence[str] | None = None) -> list[Proxy]:
         """Proxies to be decided, in the order of their ids. `pims`: only those without an item or with one there."""
+
+    def all(self, after: str, limit: int) -> list[Proxy]:
+        """All proxies, in the order of their ids."""
 
     def held(self) -> list[Proxy]: ...
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, tzinfo
 from typing import Any
 
 from syncengine.errors import Problem, SyncEngineError
 from syncengine.model.activity import FIELDS, SERVER_ONLY, Activity, Origin
 from syncengine.model.directory import Directory
-from syncengine.model.proxy import Held, Proxy, Share
+from syncengine.model.proxy import Held, Proxy, Share, same
 from syncengine.model.report import Report, RunState
 from syncengine.model.values import Json, Value, to_json
 from syncengine.times import find_zone, iso
@@ -239,6 +240,42 @@ def _person(address: str, directory: Directory) -> str:
     return "nobody the directory knows"
 
 
+def known_activity(proxy: Proxy) -> Activity:
+    """The activity as the client means it: what it knows of the server's, with what it has not told yet."""
+    told = proxy.server or Activity(proxy.activity_id, 0, {}, Origin.SERVER if proxy.item is None else Origin.PIM)
+    return replace(told, values={**told.values, **proxy.values})
+
+
+def known_json(proxy: Proxy, directory: Directory) -> dict[str, Json]:
+    """What `activity show --json` prints: the activity, the names of those related, the item, what waits."""
+    values = known_activity(proxy)
+    names = {c.id: c.name for group in (directory.employees, directory.contacts) for c in group}
+    names |= {c.id: c.name for group in (directory.accounts, directory.opportunities) for c in group}
+    related = [str(i) for f in ("employees", "contacts") for i in values[f] or ()]  # type: ignore[union-attr]
+    related += [str(values[f]) for f in ("account", "opportunity") if values[f]]
+    shown = activity_json(values, directory)
+    return {
+        **shown,
+        "names": {identity: names.get(identity, identity) for identity in related},
+        "item": f"{proxy.item.pim}/{proxy.item.href}" if proxy.item and proxy.has_item else None,
+        "sharing": proxy.share.value,
+        "not_told": [name for name in sorted(proxy.values) if not same(proxy.values, proxy.agreed, name)],
+        "waits": [_held_words(h) for h in proxy.held],
+    }
+
+
+def known_text(shown: Mapping[str, Any]) -> str:
+    """The same for people: what is filled, one field a line."""
+    left_out = {"id", "names", "owner_id", "not_told", "waits", "item"}
+    lines = [f"{shown['id']}  {shown['description'] or ''}", f"  {'item':<18} {shown['item'] or 'none'}"]
+    for name, value in shown.items():
+        if value and name not in left_out:
+            words = [shown["names"].get(v, v) for v in (value if isinstance(value, list) else [value])]
+            lines.append(f"  {name:<18} {'; '.join(map(str, words))}")
+    lines += [f"  not told yet       {', '.join(shown['not_told'])}"] if shown["not_told"] else []
+    return "\n".join([*lines, *(f"  waits              {words}" for words in shown["waits"])])
+
+
 def explain_json(
     proxy: Proxy,
     history: Sequence[Mapping[str, Any]],
@@ -289,6 +326,12 @@ def _why(proxy: Proxy) -> str:
         return "not shared: by preference, or because another collection has the same item"
     if proxy.share is Share.UNSHARED:
         return "not shared any more; the activity, if there is one, goes its own way"
+    if proxy.share is Share.DROPPED:
+        return "deleted here only; the activity stays, and no item is made again"
+    if proxy.share is Share.DELETED:
+        return "deleted here; the next sync passes it on"
+    if proxy.server is None and proxy.item is None:
+        return "made here; the next sync carries it up"
     if proxy.has_item or proxy.server is None:
         return ""
     if proxy.origin is Origin.PIM:
@@ -318,7 +361,7 @@ def explain_text(shown: Mapping[str, Any]) -> str:
 
 def _overwritten(row: Mapping[str, Any]) -> str:
     """One entry of the history. A whole item is in the JSON."""
-    where = "on the server" if row["side"] == "server" else "in the PIM"
+    where = {"server": "on the server", "here": "by hand"}.get(row["side"], "in the PIM")
     if isinstance(row["old"], str):
         text = "".join(f"\n      {line}" for line in row["old"].splitlines())
         return f"{where}, the item was this before ({row['because']}):{text}"

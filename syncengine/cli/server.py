@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from syncengine.cli.output import command, config_option, json_option, print_json, print_table, read_config
 from syncengine.config import Config
-from syncengine.errors import ConfigError, SideError
+from syncengine.errors import ConfigError, SideError, Unreachable
 from syncengine.ports import ActivityServer
+
+if TYPE_CHECKING:
+    from syncengine.services.client_activities import ClientActivities
 
 
 def _open(config: Config, stack: ExitStack) -> ActivityServer:
@@ -35,11 +38,15 @@ def _rows(server: ActivityServer) -> list[dict[str, Any]]:
 @config_option
 @json_option
 @click.option("--under", metavar="ID", help="Only those related to this account, contact, opportunity or employee.")
+@click.option(
+    "--hidden", is_flag=True, help="Only those this client shows nowhere: no item, and nothing they are under."
+)
 @command
-def activities(config_path: Path | None, as_json: bool, under: str | None) -> int:
+def activities(config_path: Path | None, as_json: bool, under: str | None, *, hidden: bool) -> int:
     """List all live activities the user may see."""
     with ExitStack() as stack:
-        rows = _rows(_open(read_config(config_path), stack))
+        config = read_config(config_path)
+        rows = _hidden_rows(config, stack) if hidden else _rows(_open(config, stack))
     if under is not None:
         rows = [row for row in rows if under in _parents(row)]
     if as_json:
@@ -48,6 +55,12 @@ def activities(config_path: Path | None, as_json: bool, under: str | None) -> in
         columns = ("id", "type", "description", "planned", "due", "status", "owner")
         print_table(columns, [[row[c] for c in columns] for row in rows])
     return 0
+
+
+def _hidden_rows(config: Config, stack: ExitStack) -> list[dict[str, Any]]:
+    from syncengine import bootstrap
+
+    return bootstrap.hidden_activities(config, stack)
 
 
 def _parents(row: dict[str, Any]) -> list[str]:
@@ -60,13 +73,29 @@ def activity() -> None:
     """Add, change or delete an activity, as a user of the server would."""
 
 
+offline_option = click.option(
+    "--offline", is_flag=True, help="On this client's own records; the next sync carries it up."
+)
+
+
+def _on_this_client(config: Config, stack: ExitStack) -> ClientActivities:
+    from syncengine import bootstrap
+
+    return bootstrap.client_activities(config, stack)
+
+
+def _naming_offline(error: Unreachable) -> Unreachable:
+    return Unreachable(error.what, where=error.where, fix=f"{error.fix} Or say --offline: the next sync carries it up.")
+
+
 @activity.command("add")
 @config_option
+@offline_option
 @click.option(
     "--json", "source", type=click.File("r", encoding="utf-8"), required=True, help="The fields; - is standard input."
 )
 @command
-def add(config_path: Path | None, source: Any) -> int:
+def add(config_path: Path | None, source: Any, *, offline: bool) -> int:
     """Add activities: a JSON object of fields, or a list of them. Prints their ids."""
     from syncengine import bootstrap
     from syncengine.services import activity_editing
@@ -79,9 +108,18 @@ def add(config_path: Path | None, source: Any) -> int:
     if not all(isinstance(r, dict) for r in records):
         raise ConfigError("An activity is a JSON object of fields.", fix='Write {"description": "…", …}.')
     with ExitStack() as stack:
-        server = _open(read_config(config_path), stack)
-        for record in records:
-            click.echo(activity_editing.create(server, record, bootstrap.new_id).id)
+        config = read_config(config_path)
+        if offline:
+            here = _on_this_client(config, stack)
+            for record in records:
+                click.echo(here.add(record).id)
+            return 0
+        try:
+            server = _open(config, stack)
+            for record in records:
+                click.echo(activity_editing.create(server, record, bootstrap.new_id).id)
+        except Unreachable as e:
+            raise _naming_offline(e) from e
     return 0
 
 
@@ -90,8 +128,11 @@ def add(config_path: Path | None, source: Any) -> int:
 @click.argument("assignments", metavar="FIELD=VALUE", nargs=-1, required=True)
 @click.option("--whole", is_flag=True, help="Of a series, change also what is past.")
 @config_option
+@offline_option
 @command
-def set_fields(activity_id: str, assignments: tuple[str, ...], config_path: Path | None, *, whole: bool) -> int:
+def set_fields(
+    activity_id: str, assignments: tuple[str, ...], config_path: Path | None, *, whole: bool, offline: bool
+) -> int:
     """Change fields of an activity; an empty value empties the field, `;` separates the values of a list.
 
     A series that is to take place at another time keeps what is past: it ends, and a new one goes on."""
@@ -106,9 +147,16 @@ def set_fields(activity_id: str, assignments: tuple[str, ...], config_path: Path
         values[name] = value
     with ExitStack() as stack:
         config = read_config(config_path)
-        server = _open(config, stack)
-        now = None if whole else bootstrap.from_now_on(config)
-        changed = activity_editing.edit(server, activity_id, values, bootstrap.new_id, now)
+        if offline:
+            proxy = _on_this_client(config, stack).change(activity_id, values, whole=whole)
+            click.echo(f"{proxy.key} is changed here; the next sync carries it up")
+            return 0
+        try:
+            server = _open(config, stack)
+            now = None if whole else bootstrap.from_now_on(config)
+            changed = activity_editing.edit(server, activity_id, values, bootstrap.new_id, now)
+        except Unreachable as e:
+            raise _naming_offline(e) from e
     if changed.id != activity_id:
         click.echo(f"what is past of {activity_id} stays; from {changed['planned']} on it is {changed.id}")
     else:
@@ -119,15 +167,42 @@ def set_fields(activity_id: str, assignments: tuple[str, ...], config_path: Path
 @activity.command("delete")
 @click.argument("activity_id", metavar="ID")
 @config_option
+@offline_option
 @command
-def delete(activity_id: str, config_path: Path | None) -> int:
+def delete(activity_id: str, config_path: Path | None, *, offline: bool) -> int:
     """Delete an activity. The deletion travels to everybody's PIM."""
     from syncengine import bootstrap
     from syncengine.services import activity_editing
 
     with ExitStack() as stack:
-        activity_editing.delete(_open(read_config(config_path), stack), activity_id, bootstrap.new_id)
+        config = read_config(config_path)
+        if offline:
+            left = _on_this_client(config, stack).delete(activity_id)
+            click.echo(f"{activity_id} is deleted" + ("; the next sync passes it on" if left else ""))
+            return 0
+        try:
+            activity_editing.delete(_open(config, stack), activity_id, bootstrap.new_id)
+        except Unreachable as e:
+            raise _naming_offline(e) from e
     click.echo(f"{activity_id} is deleted")
+    return 0
+
+
+@activity.command("show")
+@click.argument("key")
+@config_option
+@json_option
+@command
+def show(key: str, config_path: Path | None, as_json: bool) -> int:
+    """Show the activity of one item, as this client knows it: UID, activity id or file name."""
+    from syncengine import bootstrap, render
+
+    with ExitStack() as stack:
+        shown = render.known_json(*bootstrap.known_activity(read_config(config_path), stack, key))
+    if as_json:
+        print_json(shown)
+    else:
+        click.echo(render.known_text(shown))
     return 0
 
 

@@ -13,9 +13,10 @@
 
 Each step is one user and one verb; `say` tells the reader why. What people do: `saves`, `changes`,
 `changes_occurrence`, `restores_occurrence`, `deletes`, `renames`, `receives`, `answers`, `syncs`, `rehearses`,
-`shares`, `unshares`, `confirms`, `disconnects`, `reconnects`; and `days_pass`. What they do on the server: `adds`,
-`sets`, `removes`, `imports`. What must be true: `sees`, `sees_nothing_of`, `server_has`, `server_has_nothing_of`,
-`server_count`, `holds`, `explains`.
+`shares`, `unshares`, `confirms`, `disconnects`, `reconnects`; and `days_pass`. What they do with their client's own
+records, without the server: `adds_offline`, `sets_offline`, `deletes_offline`, `relates`, `deletes_here` (the item
+alone), `removes_product`. What they do on the server: `adds`, `sets`, `removes`, `imports`. What must be true: `sees`,
+`sees_nothing_of`, `server_has`, `server_has_nothing_of`, `server_count`, `holds`, `explains`, `knows`.
 
 * `saves`: a new item. `uid`, `kind` (event or todo), then properties as in RFC 5545, `start`, `end`, `percent` and
   `body` in short; `lines`: whole content lines; or everything as `text`. `changes`: the same for an item that is
@@ -30,6 +31,10 @@ Each step is one user and one verb; `say` tells the reader why. What people do: 
   there is to do depends on the order.
 * `adds`: a new activity, under a `name` the story calls it by; an item's activity goes by the item's UID. `refused`
   in `adds`, `sets`, `removes`: the server says no, in these words.
+* `adds_offline`, `sets_offline`, `deletes_offline`: the same on the client's own records. `relates`: `contacts`,
+  `employees`, `account`, `opportunity`, `no_contacts`, `no_employees` of an `activity`; `invite`: addresses.
+* `removes_product`: everything the product made and keeps here goes, and it comes back as new; `deleted` and `unsent`
+  count. `knows`: what the client knows of an `activity`.
 * `syncs`: one run; a second one right after it would have nothing to do. Numbers it does not name must be zero
   (`unchanged`, `held`, `failed` and `not_shareable` only count when named). `stopped`: words of the reason the run
   ended early. `rehearses`: the same as a dry run.
@@ -58,12 +63,16 @@ VERBS = (
     "saves", "changes", "changes_occurrence", "restores_occurrence", "deletes", "renames", "receives", "answers",
     "syncs", "rehearses", "shares", "unshares", "confirms", "disconnects", "reconnects", "days_pass",
     "adds", "sets", "removes", "imports",
+    "adds_offline", "sets_offline", "deletes_offline", "relates", "deletes_here", "removes_product", "knows",
     "sees", "sees_nothing_of", "server_has", "server_has_nothing_of", "server_count", "holds", "explains",
 )  # fmt: skip
 _A_TABLE, _WORDS = "a table, { … }", "a text, or a list of texts"
 _SHAPES: dict[str, tuple[str, tuple[type, ...]]] = {
     **dict.fromkeys(VERBS, (_A_TABLE, (dict,))),
-    **dict.fromkeys(("sees_nothing_of", "server_has_nothing_of", "deletes"), (_WORDS, (str, list))),
+    **dict.fromkeys(
+        ("sees_nothing_of", "server_has_nothing_of", "deletes", "deletes_offline", "deletes_here"),
+        (_WORDS, (str, list)),
+    ),
     "syncs": (f'{_A_TABLE}, or "somehow"', (dict, str)),
     **dict.fromkeys(("unshares", "disconnects"), ("a text", (str,))),
     "shares": (f"a text, or {_A_TABLE}", (str, dict)),

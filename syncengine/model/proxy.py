@@ -4,6 +4,7 @@ Each side is compared with its own past, never with the other side. So a proxy k
 
 * `values`: the activity as the user means it, as the item last showed it and including what no item can hold;
 * `agreed`: what `values` was when both sides last agreed on the field;
+* `shown`: where the user changed the activity without the item, what the item still shows of it;
 * `server.values`: what the server last said; `stored`: what it said when both sides last agreed.
 
 A field changed here when values ≠ agreed, there when server ≠ stored. Agreement is reached per field, only when both
@@ -28,6 +29,8 @@ class Share(StrEnum):
     SHARED = "shared"
     NEVER = "never"  # not shared so far; a correlation may share it (KEY-3)
     UNSHARED = "unshared"  # the user took it out, or the server deleted its activity: never linked again by itself
+    DROPPED = "deleted here"  # the user wants no item here; the activity stays, and so does the user on its team
+    DELETED = "to be deleted"  # the user deleted the activity with this program; the next run passes it on
 
 
 class There(StrEnum):
@@ -104,6 +107,7 @@ class Proxy:
     hold: str = ""  # why the item as it stands cannot be synchronized; empty when it can
     alone: Alone = Alone.NO
     more_from: date | None = None  # the day from which a sync can tell the server more of an endless series (REC-4)
+    shown: Values = field(default_factory=dict)
 
     @property
     def activity_id(self) -> str:

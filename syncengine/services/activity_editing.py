@@ -29,7 +29,7 @@ def create(server: ActivityServer, values: Mapping[str, Any], new_id: NewId) -> 
     """A new activity that originates on the server. Values may be texts as typed; people may be given by address.
 
     The user owns it unless `owner` says otherwise. Raises ItemError."""
-    filled = {"owner": server.greet().user, **_typed(values, server.directory())}
+    filled = {"owner": server.greet().user, **typed(values, server.directory())}
     outcome = _ask(server, Insert(new_id(), new_id(), filled, keys=(), origin=Origin.SERVER))
     return _stored(outcome)
 
@@ -56,7 +56,7 @@ def edit(
     from_now_on: a series of which a part is past, and which is to take place at another time, ends before the change;
     the answer is the series that goes on. Without it a series is changed as a whole."""
     activity = _fetch(server, activity_id)
-    changes = keeping_length(activity, _typed(values, server.directory()))
+    changes = keeping_length(activity, typed(values, server.directory()))
     now = from_now_on
     divided = divide(activity, changes, now.this_day, now.patterns, now.zone) if now else None
     if divided is not None:
@@ -84,7 +84,8 @@ def delete(server: ActivityServer, activity_id: str, new_id: NewId) -> None:
         _stored(outcome)
 
 
-def _typed(values: Mapping[str, Any], directory: Directory) -> Values:
+def typed(values: Mapping[str, Any], directory: Directory) -> Values:
+    """Values as a person wrote them, in their types, people by id. Raises ItemError."""
     check_known_fields(values)
     return _with_people(normal(values), directory)
 

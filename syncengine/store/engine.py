@@ -81,6 +81,12 @@ def _sqlite(url: sa.URL) -> sa.Engine:
     return engine
 
 
+def files_of(path: str) -> list[Path]:
+    """The files of an SQLite database, in an order in which they may be deleted: what is left of the log of a
+    database that is gone means nothing to the next one."""
+    return [Path(f"{path}{suffix}") for suffix in ("", "-wal", "-shm", "-journal", ".lock", ".lock-journal")]
+
+
 def _make_private(path: str) -> None:
     """Calendars are nobody else's business: a new file is its user's alone; SQLite gives its companions the same
     mode. Where it cannot be made, SQLite says why."""

@@ -44,6 +44,7 @@ class State:
         self._engine = engine or db.open_engine(f"sqlite:///{path.replace('%', '%25').replace('?', '%3F')}")
         self._connection: sa.Connection | None = None
         self._unsaved: dict[str, _Unsaved] = {}
+        self.touched: set[str] = set()
         self._solved: dict[tuple[str, str], None] = {}
         if engine is None:
             db.migrate(self._engine, "state")
@@ -133,6 +134,10 @@ class State:
             where.append(sa.or_(t.item.c.pim.is_(None), t.item.c.pim.in_(pims)))
         return self._select(sa.and_(*where), limit)
 
+    def all(self, after: str, limit: int) -> list[Proxy]:
+        """All proxies, in the order of their ids."""
+        return self._select(t.proxy.c.id > after, limit)
+
     def held(self) -> list[Proxy]:
         return self._select(t.proxy.c.held > 0, None)
 
@@ -174,6 +179,7 @@ class State:
         """Insert or replace proxies with their items. `keys`: by proxy id, the texts under which one waits for its
         partner; a proxy that has both sides, or is not in `keys`, waits for nobody."""
         assert self._connection is not None, "writes belong into a transaction"
+        self.touched.update(p.id for p in proxies)
         for proxy in proxies:
             self._unsaved.pop(proxy.id, None)
             self._unsaved[proxy.id] = _Unsaved(proxy, dirty, (keys or {}).get(proxy.id, ()))
@@ -193,11 +199,12 @@ class State:
         that an unshared one waits for nobody."""
         for some in _chunks(ids):
             self._write(sa.update(t.proxy).where(t.proxy.c.id.in_(some)).values(share=share.value, dirty=1))
-            if share is Share.UNSHARED:
+            if share is not Share.SHARED:
                 self._write(sa.delete(t.waiting).where(t.waiting.c.proxy_id.in_(some)))
 
     def forget(self, ids: Iterable[str]) -> None:
         for some in _chunks(ids):
+            self.touched.update(some)
             for table, column in (
                 (t.proxy, t.proxy.c.id),
                 (t.item, t.item.c.proxy_id),
@@ -434,7 +441,7 @@ class State:
                 .group_by(t.proxy.c.kind)
             )
         }
-        return [Deletions(_SIDES[r.side], r.kind or "", r.n, linked.get(r.kind, r.n)) for r in counts]
+        return [Deletions(_SIDES[r.side], r.kind or "other", r.n, linked.get(r.kind, r.n)) for r in counts]
 
     def collections(self, pims: Iterable[str]) -> list[Collection]:
         """Per collection with items found gone, for the brake. What was lost before and is held, or accepted, is
@@ -462,7 +469,7 @@ class State:
             "linked": self._count(linked.where(t.proxy.c.share == Share.SHARED, t.proxy.c.there == There.LIVE)),
             "held": self._count(sa.select(sa.func.count()).select_from(t.proxy).where(t.proxy.c.held > 0)),
             "failed": self._count(sa.select(sa.func.count()).select_from(t.problem)),
-            "unshared": self._count(linked.where(t.proxy.c.share != Share.SHARED)),
+            "unshared": self._count(linked.where(t.proxy.c.share != Share.SHARED, t.item.c.gone == 0)),
             "not_shareable": self._count(
                 sa.select(sa.func.count()).select_from(t.item).where(t.item.c.proxy_id.is_(None), t.item.c.text == "")
             ),
@@ -496,6 +503,7 @@ _MOVED = sa.and_(  # the server shows it elsewhere now, see `codec` for what sta
     sa.func.json_type(t.proxy.c.doc, "$.server.values.display_in").is_not(None),
     sa.func.json_type(t.proxy.c.doc, "$.stored.display_in").is_not(None),
 )
+_BY_HAND = sa.and_(t.proxy.c.share == Share.DELETED, t.proxy.c.there == There.LIVE)
 _series = t.item.alias()
 _RESOURCE = t.item.c.pim + "/" + sa.func.coalesce(t.item.c.part_of, t.item.c.href)
 _LOSS = sa.case(  # a resource that goes with all its parts is one loss, a part that goes alone another
@@ -509,14 +517,15 @@ _TO_DELETE = (
     sa.select(
         t.proxy.c.id,
         t.proxy.c.kind,
-        sa.case((t.item.c.gone == 1, "server"), else_="pim").label("side"),
-        _LOSS.label("loss"),
+        sa.case((sa.or_(t.item.c.gone == 1, _BY_HAND), "server"), else_="pim").label("side"),
+        sa.func.coalesce(_LOSS, t.proxy.c.id).label("loss"),
     )
-    .select_from(t.proxy.join(t.item, t.item.c.proxy_id == t.proxy.c.id))
+    .select_from(t.proxy.outerjoin(t.item, t.item.c.proxy_id == t.proxy.c.id))
     .where(
         t.proxy.c.dirty == 1,
-        t.proxy.c.share == Share.SHARED,
+        sa.or_(t.proxy.c.share == Share.SHARED, _BY_HAND),
         sa.or_(
+            _BY_HAND,
             sa.and_(t.item.c.gone == 1, t.proxy.c.there == There.LIVE),
             sa.and_(t.item.c.gone == 0, t.item.c.made == 1, t.proxy.c.there == There.DELETED),
             sa.and_(t.item.c.gone == 0, t.item.c.made == 1, t.proxy.c.there == There.LIVE, _MOVED),

@@ -49,6 +49,12 @@ BASE: Values = {
     "account": "acme",
 }
 HREF = "lunch.ics"
+WITHOUT_ITEM = (H.NOTHING, H.EDITED)
+SHARING = {
+    **dict.fromkeys((H.UNSHARED, H.QUIT), Share.UNSHARED),
+    **dict.fromkeys((H.DROPPING, H.DROPPED), Share.DROPPED),
+    **dict.fromkeys((H.REMOVED, H.RESIGNED), Share.DELETED),
+}
 
 
 # --- situations ------------------------------------------------------------------------------------------------------
@@ -57,21 +63,15 @@ HREF = "lunch.ics"
 def situation(here: Here, there: Change, made: bool = False) -> Proxy:
     """The item, if there is one, says Lunch; changed here means a new place, changed there another subject.
     `made`: the product made the item, from an activity that began on the server."""
-    owner = OTHER if here in (H.LEFT, H.QUIT, H.DECLINED) else ME
+    owner = OTHER if here in (H.LEFT, H.QUIT, H.DECLINED, H.RESIGNED) else ME
     base = {**BASE, "owner": owner, "employees": tuple(sorted({ME, owner}))}
     remote = {**base, "description": "Late lunch"} if there is C.CHANGED else base
-    item = _item(base, here, made) if here is not H.NOTHING else None
+    item = _item(base, here, made) if here not in WITHOUT_ITEM else None
     if item is None and there is not C.ABSENT:
         base, remote = ({k: v for k, v in r.items() if k != "planned"} for r in (base, remote))  # never shown
-    values = {**base, "location": "Canteen"} if here is H.CHANGED else base
-    proxy = Proxy(
-        "p1",
-        Kind.EVENT,
-        values,
-        item=item,
-        share=Share.UNSHARED if here in (H.UNSHARED, H.QUIT) else Share.SHARED,
-        alone=Alone.DECLINED if here is H.DECLINED else Alone.NO,
-    )
+    values = {**base, "location": "Canteen"} if here in (H.CHANGED, H.EDITED) else base
+    declined = Alone.DECLINED if here is H.DECLINED else Alone.NO
+    proxy = Proxy("p1", Kind.EVENT, values, item=item, share=SHARING.get(here, Share.SHARED), alone=declined)
     if there is C.ABSENT:
         return proxy
     origin = Origin.SERVER if made or item is None else Origin.PIM
@@ -89,7 +89,7 @@ def _item(values: Values, here: Here, made: bool) -> ItemState:
     text = new(Kind.EVENT, "lunch", {"summary": "Lunch", "dtstart": start, "dtend": end}, NOW)
     if here is H.CHANGED:
         text = write(text, {"location": "Canteen"}, ZoneInfo("UTC"))
-    return ItemState("work", HREF, '"1"', text, "lunch", made=made, gone=here in (H.GONE, H.LEFT))
+    return ItemState("work", HREF, '"1"', text, "lunch", made=made, gone=here in (H.GONE, H.LEFT, H.DROPPED))
 
 
 # --- what is seen of a decision --------------------------------------------------------------------------------------
@@ -273,14 +273,18 @@ def _kept(seen: Seen) -> Proxy:
 
 
 def nothing_absent(seen: Seen) -> None:
-    """An activity made here, without an item, reaches the server."""
+    """An activity made here by hand reaches the server, met by no other, and gets its item as if made there."""
     tells(seen, Insert)
+    command = seen.decision.command
+    assert isinstance(command, Insert)
+    assert (command.origin, command.keys) == (Origin.SERVER, ())
     in_step(seen, description="Lunch")
-    calendar_untouched(seen)
+    assert ("pim", "created") in seen.writes
 
 
 def nothing_same(seen: Seen) -> None:
     """An activity without an item, at rest."""
+    assert seen.decision.verdict is V.REST
     tells(seen, None)
     in_step(seen, description="Lunch")
     assert seen.after == seen.before
@@ -297,6 +301,7 @@ def nothing_deleted(seen: Seen) -> None:
     """Of what is gone there and never was here, nothing is kept."""
     tells(seen, None)
     forgotten(seen)
+    calendar_untouched(seen)
 
 
 nothing_left = nothing_deleted
@@ -314,6 +319,7 @@ def same_absent(seen: Seen) -> None:
 
 def same_same(seen: Seen) -> None:
     """At rest nothing is written anywhere."""
+    assert seen.decision.verdict is V.REST
     assert not seen.writes
     assert seen.after == seen.before
 
@@ -367,6 +373,7 @@ def gone_absent(seen: Seen) -> None:
     """Deleted before anybody heard of it."""
     tells(seen, None)
     forgotten(seen)
+    calendar_untouched(seen)
 
 
 def gone_same(seen: Seen) -> None:
@@ -418,7 +425,100 @@ quit_changed = quit_same
 declined_absent = declined_deleted = declined_left = unshared_absent
 declined_same = declined_changed = quit_same
 
-SITUATIONS = [(h, c) for h in Here for c in Change if (h, c) != (H.CHANGED, C.ABSENT)]
+
+def edited_same(seen: Seen) -> None:
+    """The place typed by hand goes up, and no item is made of it."""
+    tells(seen, Update, location="Canteen")
+    in_step(seen, location="Canteen")
+    calendar_untouched(seen)
+
+
+def edited_changed(seen: Seen) -> None:
+    """The place goes up, the subject comes down."""
+    tells(seen, Update, location="Canteen")
+    in_step(seen, description="Late lunch", location="Canteen")
+    calendar_untouched(seen)
+
+
+edited_deleted = changed_deleted
+edited_left = nothing_deleted
+
+
+def dropping_same(seen: Seen) -> None:
+    """The item goes, whoever made it; the server hears nothing, and no item is to be made again (ACT-14)."""
+    tells(seen, None)
+    assert seen.writes == (("pim", "deleted"),)
+    after = _kept(seen)
+    assert (after.share, after.has_item, after.there) == (Share.DROPPED, False, seen.before.there)
+    assert after.server == seen.before.server
+
+
+dropping_absent = dropping_changed = dropping_left = dropping_same
+
+
+def dropping_deleted(seen: Seen) -> None:
+    """Nothing is left on either side, so nothing is remembered."""
+    tells(seen, None)
+    assert seen.writes == (("pim", "deleted"),)
+    forgotten(seen)
+
+
+def dropped_same(seen: Seen) -> None:
+    """Nothing is told, made, held or forgotten; what the server says is only kept."""
+    assert seen.decision.verdict is V.STAY, "people are told why there is no item"
+    assert not seen.writes
+    assert seen.after == seen.before
+
+
+dropped_absent = dropped_changed = dropped_left = dropped_same
+dropped_deleted = nothing_deleted
+
+
+def removed_same(seen: Seen) -> None:
+    """The activity goes; its item with it where the product made it, the user's own stays alone (ACT-7)."""
+    tells(seen, Delete)
+    command = seen.decision.command
+    assert isinstance(command, Delete)
+    assert command.series, "a series goes with its changed occurrences"
+    _own_item_stays(seen)
+
+
+def _own_item_stays(seen: Seen) -> None:
+    assert seen.before.item is not None
+    if seen.before.item.made:
+        assert ("pim", "deleted") in seen.writes
+        forgotten(seen)
+        return
+    calendar_untouched(seen)
+    after = _kept(seen)
+    assert (after.share, after.there, after.server) == (Share.UNSHARED, There.ABSENT, None)
+    assert after.item == seen.before.item
+
+
+def removed_absent(seen: Seen) -> None:
+    """There is nobody to tell."""
+    tells(seen, None)
+    _own_item_stays(seen)
+
+
+def removed_changed(seen: Seen) -> None:
+    """Somebody's change is not thrown away unseen."""
+    waits(seen, "deleted here, changed on the server")
+
+
+removed_deleted = removed_left = removed_absent
+
+
+def resigned_same(seen: Seen) -> None:
+    """A guest who deletes it leaves the team, whatever has changed."""
+    tells(seen, Leave)
+    _own_item_stays(seen)
+
+
+resigned_changed = resigned_same
+resigned_absent = resigned_deleted = resigned_left = removed_absent
+
+SITUATIONS = [(h, c) for h in Here for c in Change if (h, c) not in {(H.CHANGED, C.ABSENT), (H.EDITED, C.ABSENT)}]
 """What is not on the server has no base, so nothing of it has *changed*."""
 
 
@@ -428,7 +528,7 @@ def story(here: Here, there: Change) -> Any:
 
 def variants(here: Here, there: Change) -> list[Proxy]:
     """With an item the user made and, where it can be, one the product made."""
-    return [situation(here, there, made) for made in ((False, True) if here is not H.NOTHING else (False,))]
+    return [situation(here, there, made) for made in ((False, True) if here not in WITHOUT_ITEM else (False,))]
 
 
 def check(here: Here, there: Change, rehearse: Rehearsal) -> None:
@@ -463,12 +563,17 @@ def test_the_verdict_means_well(pair: tuple[Here, Change], rehearse: Rehearsal) 
     check(*pair, rehearse)
 
 
+WITHOUT_AN_ITEM = (*WITHOUT_ITEM, H.GONE, H.LEFT, H.DROPPED)
+SAME_WITHOUT_ITEM = (V.DELETE_HERE, V.FORGET, True)
+"""Deleting an item that is not there is forgetting it, by definition."""
+
+
 def test_no_other_verdict_would_do(rehearse: Rehearsal, monkeypatch: pytest.MonkeyPatch) -> None:
     alive = []
     table: Mapping[tuple[Here, Change], Row] = dict(reconcile.VERDICTS)
     for pair, row in table.items():
         for other in Verdict:
-            if other is row.verdict:
+            if other is row.verdict or (other, row.verdict, pair[0] in WITHOUT_AN_ITEM) == SAME_WITHOUT_ITEM:
                 continue
             monkeypatch.setattr(reconcile, "VERDICTS", {**table, pair: row._replace(verdict=other)})
             try:
@@ -476,4 +581,4 @@ def test_no_other_verdict_would_do(rehearse: Rehearsal, monkeypatch: pytest.Monk
             except Exception:
                 continue
             alive.append(f"{name(pair)}: {other.name} instead of {row.verdict.name}")
-    assert not alive
+    assert not alive, "\n".join(alive)

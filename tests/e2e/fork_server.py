@@ -6,7 +6,8 @@ The program imports everything once and forks a child for each line of JSON it r
 
 The child is a real process running the real command line: it has its own exit code, can be killed, and its locks and
 files go with it. `kill_at` runs the command `sync` of `killed_run` instead. `largest_file`: no file may grow beyond
-that many bytes, as on a full disk. The answer is one line: the exit code, negative for a signal.
+that many bytes, as on a full disk. With `"remove"` as first argument, `kill_at` is a step of `killed_removal`. The
+answer is one line: the exit code, negative for a signal.
 """
 
 from __future__ import annotations
@@ -80,6 +81,10 @@ def _become(job: dict[str, Any]) -> None:
 
 
 def _run(job: dict[str, Any]) -> int:
+    if job["kill_at"] is not None and job["args"][0] == "remove":
+        from tests.e2e import killed_removal
+
+        return killed_removal.run(job["args"][1], job["kill_at"])
     if job["kill_at"] is not None:
         from tests.e2e.killed_run import run
 

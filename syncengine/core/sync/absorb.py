@@ -66,6 +66,9 @@ def absorb(proxy: Proxy, pim: str, resource: Resource, new: Item, type_map: Type
     guest's changes are seen but do not count (CAL-1)."""
     assert proxy.item is not None
     state = ItemState(pim, resource.href, resource.etag, resource.text, unique_id(new, me) or "", proxy.item.made)
+    if proxy.share is Share.DROPPED and proxy.item.gone:  # the user has put it back: it is an item, and not shared
+        back = replace(proxy, share=Share.UNSHARED, there=There.ABSENT, server=None, item=state, held=(), shown={})
+        return replace(back, agreed={}, stored={}, shadow={}, hold=hold(new, type_map, me))
     later = more_from(new, type_map, me)  # reading it once more is no reason to wait longer with telling more
     seen = replace(proxy, item=state, alone=alone(new, type_map, me), more_from=later and (proxy.more_from or later))
     if proxy.share is not Share.SHARED:
@@ -80,7 +83,8 @@ def absorb(proxy: Proxy, pim: str, resource: Resource, new: Item, type_map: Type
         moved |= {name: value for name, value in up(new, type_map, me).items() if name in when}
         seen = replace(seen, more_from=later)
     lists = {n: united(before[n], v, proxy.values.get(n)) for n, v in moved.items() if n in before and _is_list(n)}
-    return replace(seen, values={**proxy.values, **moved, **lists, **_renamed(proxy, state)})
+    shown = {name: value for name, value in proxy.shown.items() if name not in moved}
+    return replace(seen, values={**proxy.values, **moved, **lists, **_renamed(proxy, state)}, shown=shown)
 
 
 def _renamed(proxy: Proxy, state: ItemState) -> Values:

@@ -41,6 +41,8 @@ def dump(proxy: Proxy) -> str:
         doc["alone"] = proxy.alone.value
     if proxy.more_from:
         doc["more_from"] = proxy.more_from.isoformat()
+    if proxy.shown:
+        doc["shown"] = _record(proxy.shown)
     return json.dumps(doc, ensure_ascii=False, separators=(",", ":"))
 
 
@@ -68,6 +70,7 @@ def load(identity: str, kind: str | None, share: str, there: str, doc: str, item
         raw.get("hold", ""),
         Alone(raw.get("alone", "")),
         date.fromisoformat(raw["more_from"]) if "more_from" in raw else None,
+        _values(raw.get("shown", {})),
     )
 
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from syncengine.core.mapping.context import Context
 from syncengine.core.sync.merge import Merge, Rows, merge
 from syncengine.core.sync.roles import Role, role_in
-from syncengine.model.activity import Activity, field_type
+from syncengine.model.activity import Activity, Origin, field_type
 from syncengine.model.commands import Command, Delete, Insert, Leave, NaturalKey, Outcome, Removed, Stored, Update
 from syncengine.model.mapping import Authority
 from syncengine.model.proxy import Alone, Held, Proxy, Share, There, same
@@ -32,6 +32,11 @@ class Here(StrEnum):
     UNSHARED = "unshared by its owner"
     QUIT = "unshared by a guest"
     DECLINED = "declined by a guest"
+    EDITED = "changed, without an item"
+    DROPPING = "to be deleted here only"
+    DROPPED = "deleted here only"
+    REMOVED = "its activity deleted by its owner"
+    RESIGNED = "its activity deleted by a guest"
 
 
 class Verdict(StrEnum):
@@ -45,6 +50,8 @@ class Verdict(StrEnum):
     DELETE_HERE = "delete the item"
     UNLINK = "unshare the item"
     FORGET = "forget"
+    DROP = "delete the item, and nothing else"
+    STAY = "leave it without an item"
     HOLD = "hold"
 
 
@@ -104,6 +111,30 @@ VERDICTS: Mapping[tuple[Here, Change], Row] = {
     (H.DECLINED, C.CHANGED): Row(V.LEAVE, "the invitation was declined"),
     (H.DECLINED, C.DELETED): Row(V.UNLINK, "declined here, deleted on the server"),
     (H.DECLINED, C.LEFT): Row(V.UNLINK, "declined here, no longer visible on the server"),
+    (H.EDITED, C.SAME): Row(V.PUSH, "changed here, unchanged on the server"),
+    (H.EDITED, C.CHANGED): Row(V.MERGE, "changed on both sides, merged field by field"),
+    (H.EDITED, C.DELETED): Row(V.HOLD, "changed here, deleted on the server"),
+    (H.EDITED, C.LEFT): Row(V.FORGET, "no longer visible, no item here"),
+    (H.DROPPING, C.ABSENT): Row(V.DROP, "deleted here only, as asked"),
+    (H.DROPPING, C.SAME): Row(V.DROP, "deleted here only, as asked; the activity stays"),
+    (H.DROPPING, C.CHANGED): Row(V.DROP, "deleted here only, as asked; the activity stays"),
+    (H.DROPPING, C.DELETED): Row(V.DROP, "deleted here, as asked, and on the server"),
+    (H.DROPPING, C.LEFT): Row(V.DROP, "deleted here only, as asked; the activity stays"),
+    (H.DROPPED, C.ABSENT): Row(V.STAY, "deleted here only; no item is made again"),
+    (H.DROPPED, C.SAME): Row(V.STAY, "deleted here only; no item is made again"),
+    (H.DROPPED, C.CHANGED): Row(V.STAY, "deleted here only; no item is made again"),
+    (H.DROPPED, C.DELETED): Row(V.FORGET, "deleted here only before, now on the server"),
+    (H.DROPPED, C.LEFT): Row(V.STAY, "deleted here only; no item is made again"),
+    (H.REMOVED, C.ABSENT): Row(V.DELETE_HERE, "deleted here before it reached the server"),
+    (H.REMOVED, C.SAME): Row(V.DELETE_THERE, "deleted here by its owner, unchanged on the server"),
+    (H.REMOVED, C.CHANGED): Row(V.HOLD, "deleted here, changed on the server"),
+    (H.REMOVED, C.DELETED): Row(V.DELETE_HERE, "deleted here and on the server"),
+    (H.REMOVED, C.LEFT): Row(V.DELETE_HERE, "deleted here, no longer visible on the server"),
+    (H.RESIGNED, C.ABSENT): Row(V.DELETE_HERE, "deleted here before it reached the server"),
+    (H.RESIGNED, C.SAME): Row(V.LEAVE, "deleted here by somebody who does not own it"),
+    (H.RESIGNED, C.CHANGED): Row(V.LEAVE, "deleted here by somebody who does not own it"),
+    (H.RESIGNED, C.DELETED): Row(V.DELETE_HERE, "deleted here and on the server"),
+    (H.RESIGNED, C.LEFT): Row(V.DELETE_HERE, "deleted here, no longer visible on the server"),
 }
 """Every pair that can be has its row (what is not on the server has no base to have changed from);
 `tests/core/test_verdicts.py` has one story for each."""
@@ -126,8 +157,12 @@ def here(proxy: Proxy, merged: Merge | None, role: Role) -> Here:
     owner = role is Role.OWNER
     if proxy.share is Share.UNSHARED:
         return Here.UNSHARED if owner else Here.QUIT
+    if proxy.share is Share.DELETED:
+        return Here.REMOVED if owner else Here.RESIGNED
+    if proxy.share is Share.DROPPED:
+        return Here.DROPPING if proxy.has_item else Here.DROPPED
     if proxy.item is None:
-        return Here.NOTHING
+        return Here.EDITED if merged and merged.here else Here.NOTHING
     if proxy.item.gone:
         return Here.GONE if owner else Here.LEFT
     if proxy.alone is Alone.DECLINED and not owner:
@@ -137,7 +172,8 @@ def here(proxy: Proxy, merged: Merge | None, role: Role) -> Here:
 
 def there(proxy: Proxy, merged: Merge | None) -> Change:
     """That people left or joined is no reason to keep what its owner deletes: their lists never conflict."""
-    if proxy.there is There.LIVE and proxy.item is not None and proxy.item.gone and merged:
+    deleted = proxy.share is Share.DELETED or (proxy.item is not None and proxy.item.gone)
+    if proxy.there is There.LIVE and deleted and merged:
         told = {*merged.pull, *(h.field for h in merged.held)}
         return Change.CHANGED if any(field_type(name) not in _PEOPLE for name in told) else Change.SAME
     if proxy.there is There.LIVE:
@@ -166,6 +202,10 @@ def _rest(d: Decision, merged: Merge | None, keys: tuple[NaturalKey, ...], comma
 
 
 def _insert(d: Decision, merged: Merge | None, keys: tuple[NaturalKey, ...], command_id: str) -> Decision:
+    """An activity made by hand, without an item, is like one made on the server: an item is made from it for its
+    owner and its participants, since nobody's calendar sends an invitation (ACT-8, ACT-12)."""
+    if d.proxy.item is None:
+        return replace(d, command=Insert(command_id, d.proxy.id, d.proxy.values, (), Origin.SERVER))
     return replace(d, command=Insert(command_id, d.proxy.id, d.proxy.values, keys))
 
 
@@ -178,7 +218,8 @@ def _update(d: Decision, merged: Merge | None, keys: tuple[NaturalKey, ...], com
 
 def _delete(d: Decision, merged: Merge | None, keys: tuple[NaturalKey, ...], command_id: str) -> Decision:
     assert d.proxy.server is not None
-    return replace(d, command=Delete(command_id, d.proxy.server.id, d.proxy.server.version))
+    by_hand = d.proxy.share is Share.DELETED
+    return replace(d, command=Delete(command_id, d.proxy.server.id, d.proxy.server.version, series=by_hand))
 
 
 def _leave(d: Decision, merged: Merge | None, keys: tuple[NaturalKey, ...], command_id: str) -> Decision:
@@ -187,6 +228,8 @@ def _leave(d: Decision, merged: Merge | None, keys: tuple[NaturalKey, ...], comm
 
 def _delete_here(d: Decision, merged: Merge | None, keys: tuple[NaturalKey, ...], command_id: str) -> Decision:
     """Only what the product made is deleted (ACT-7); a user's own item stays and is unshared."""
+    if not d.proxy.has_item:
+        return replace(d, verdict=Verdict.FORGET)
     if d.proxy.item and d.proxy.item.made:
         return d
     return Decision(Verdict.UNLINK, "deleted on the server; the user's own item stays", unlinked(d.proxy))
@@ -211,6 +254,8 @@ _CARRY_OUT = {
     Verdict.DELETE_HERE: _delete_here,
     Verdict.UNLINK: _unlink,
     Verdict.FORGET: _rest,
+    Verdict.DROP: _rest,
+    Verdict.STAY: _rest,
     Verdict.HOLD: _hold,
 }
 
@@ -221,7 +266,8 @@ def unlinked(proxy: Proxy) -> Proxy:
     (ACT-11)."""
     may_return = (proxy.there is There.LEFT or bool(proxy.alone)) and proxy.share is Share.SHARED
     share = Share.NEVER if may_return else Share.UNSHARED
-    return replace(proxy, share=share, there=There.ABSENT, server=None, agreed={}, stored={}, shadow={}, held=())
+    alone = replace(proxy, share=share, there=There.ABSENT, server=None, held=())
+    return replace(alone, agreed={}, stored={}, shadow={}, shown={})
 
 
 def stored(proxy: Proxy, sent: Values, activity: Activity, rows: Rows) -> Proxy:

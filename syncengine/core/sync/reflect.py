@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
+from syncengine.core.ical.attendees import with_attendees
 from syncengine.core.ical.href import split_href
 from syncengine.core.ical.write import new, write
 from syncengine.core.mapping.apply import matches, moved_down
@@ -21,7 +22,9 @@ from syncengine.core.sync.roles import gets_item, role_in, shows_server_changes
 from syncengine.model.activity import derived_uid
 from syncengine.model.item import Item, PimValues
 from syncengine.model.mapping import FieldMap, Mapping, TypeMap
+from syncengine.model.pim import Kind
 from syncengine.model.proxy import Held, ItemState, Proxy, Share, There, same
+from syncengine.model.values import Values
 
 
 class Verb(StrEnum):
@@ -67,6 +70,8 @@ def type_of(proxy: Proxy, mapping: Mapping) -> TypeMap | None:
 def reflect(proxy: Proxy, mapping: Mapping, me: Context, pims: dict[str, str], stamp: datetime) -> Reflection:
     """What the item of a live, shared proxy must show. `pims` names, per kind, the collection that gets new items;
     `stamp` is the present instant, for new items."""
+    if proxy.share is Share.DELETED and proxy.there is There.DELETED and proxy.item is not None and proxy.item.made:
+        return Reflection(proxy, deletion(proxy, without_activity(proxy), "its activity was deleted by hand"))
     if proxy.there is not There.LIVE or proxy.server is None or proxy.share is not Share.SHARED:
         return Reflection(proxy)
     type_map = type_of(proxy, mapping)
@@ -77,26 +82,43 @@ def reflect(proxy: Proxy, mapping: Mapping, me: Context, pims: dict[str, str], s
         return _shown_elsewhere(proxy)
     if proxy.item is None:
         return _without_item(pulled(proxy, merged.pull), shown_as, me, pims, stamp)
-    after = pulled(proxy, merged.pull)
-    if not merged.pull or type_map is None or not shows_server_changes(proxy, me):
+    after = replace(pulled(proxy, merged.pull), shown={})
+    if not (merged.pull or proxy.shown) or type_map is None or not shows_server_changes(proxy, me):
         return Reflection(after)
     item = snapshot(proxy, type_map)
     try:
-        changes = moved_down(proxy.values, after.values, item, type_map, me)
+        changes = moved_down({**proxy.values, **proxy.shown}, after.values, item, type_map, me)
     except CannotShow as e:
         return Reflection(replace(proxy, held=(*proxy.held, Held("", str(e.what)))))
     changes = {name: value for name, value in changes.items() if item is None or item.values.get(name) != value}
-    if not changes:
+    guests = _newly_invited(proxy)
+    if not changes and not guests:
         return Reflection(_with_changed(after, item, me))
-    text = write(proxy.item.text, changes, me.zone, split_href(proxy.item.href)[1])
+    part = split_href(proxy.item.href)[1]
+    text = write(proxy.item.text, changes, me.zone, part) if changes else proxy.item.text
+    text = with_attendees(text, guests, me.user_addresses[0], part)
     if text == proxy.item.text:
         return Reflection(after)
-    because = f"{', '.join(sorted(merged.pull))} changed on the server"
+    because = _because(merged.pull, proxy.shown)
     done = replace(after, item=replace(proxy.item, text=text, etag=""))
     done = _with_changed(done, snapshot(done, type_map), me)
     return Reflection(
         proxy, ItemWrite(Verb.UPDATE, proxy.item.pim, proxy.item.href, text, proxy.item.etag, because, done, changes)
     )
+
+
+def _because(pull: Values, shown: Values) -> str:
+    said = {"on the server": pull, "by hand": shown.keys() - pull.keys()}
+    return "; ".join(f"{', '.join(sorted(names))} changed {where}" for where, names in said.items() if names)
+
+
+def _newly_invited(proxy: Proxy) -> tuple[str, ...]:
+    """Whom the user has invited by hand to an entry of their own; the To line of an entry the product made is the
+    activity's alone."""
+    if "participants" not in proxy.shown or proxy.item is None or proxy.item.made or proxy.kind is not Kind.EVENT:
+        return ()
+    before, now = (frozenset(v.get("participants") or ()) for v in (proxy.shown, proxy.values))  # type: ignore[arg-type]
+    return tuple(sorted(str(address) for address in now - before))
 
 
 def _with_changed(proxy: Proxy, item: Item | None, me: Context) -> Proxy:
@@ -110,7 +132,7 @@ def _with_changed(proxy: Proxy, item: Item | None, me: Context) -> Proxy:
 
 def untold(proxy: Proxy) -> bool:
     """Whether the item shows something the server has still to be told."""
-    return not same(proxy.values, proxy.agreed, "exceptions")
+    return proxy.share is Share.SHARED and not same(proxy.values, proxy.agreed, "exceptions")
 
 
 def _shown_elsewhere(proxy: Proxy) -> Reflection:
@@ -122,6 +144,20 @@ def _shown_elsewhere(proxy: Proxy) -> Reflection:
         alone = replace(proxy, share=Share.UNSHARED, there=There.ABSENT, server=None, agreed={}, stored={}, held=())
         return Reflection(alone)
     return Reflection(proxy, deletion(proxy, replace(proxy, item=None, kind=None), "shown elsewhere now"))
+
+
+def without_activity(proxy: Proxy) -> Proxy:
+    """Neither side is left; nothing is to be remembered."""
+    return replace(proxy, server=None, item=None, there=There.ABSENT)
+
+
+def dropped(proxy: Proxy, because: str) -> ItemWrite:
+    """Delete the item alone, whoever made it: its user asked for it (ACT-14). What is remembered is that there is to
+    be none, unless the activity is gone as well."""
+    assert proxy.item is not None
+    if proxy.there is There.DELETED:
+        return deletion(proxy, without_activity(replace(proxy, share=Share.SHARED)), because)
+    return deletion(proxy, replace(proxy, item=replace(proxy.item, gone=True)), because)
 
 
 def deletion(proxy: Proxy, after: Proxy, because: str) -> ItemWrite:

@@ -187,7 +187,7 @@ def confirms(here: Play, actor: Actor, details: Any) -> None:
 
 def adds(here: Play, actor: Actor, details: Any) -> None:
     values = {n: native(v) for n, v in details.items() if n != "name"}
-    made = activity_editing.create(actor.server, _plain(values), lambda: next(here.ids))
+    made = activity_editing.create(actor.server, plain(values), lambda: next(here.ids))
     here.activities[details.get("name", "activity")] = made.id
 
 
@@ -195,7 +195,7 @@ def sets(here: Play, actor: Actor, details: Any) -> None:
     identity = _activity_id(here, actor, details["activity"])
     values = {n: native(v) for n, v in details.items() if n != "activity"}
     now = activity_editing.FromNowOn(here.now.date(), here.mapping.patterns, zone_of(actor))
-    activity_editing.edit(actor.server, identity, _plain(values), lambda: next(here.ids), now)
+    activity_editing.edit(actor.server, identity, plain(values), lambda: next(here.ids), now)
 
 
 def removes(here: Play, actor: Actor, details: Any) -> None:
@@ -208,13 +208,15 @@ def imports(here: Play, actor: Actor, details: Any) -> None:
     here.stage.put_directory(parse_directory(render.to_text(details), here.scenario.file))
 
 
-def _plain(values: Mapping[str, Any]) -> dict[str, Json]:
-    def plain(value: Any) -> Any:
+def plain(values: Mapping[str, Any]) -> dict[str, Json]:
+    """Values of a story as JSON."""
+
+    def one(value: Any) -> Any:
         if isinstance(value, tuple):
-            return [plain(v) for v in value]
+            return [one(v) for v in value]
         return value.isoformat() if isinstance(value, date) else value
 
-    return {n: plain(v) for n, v in values.items()}
+    return {n: one(v) for n, v in values.items()}
 
 
 def _activity_id(here: Play, actor: Actor, name: str) -> str:

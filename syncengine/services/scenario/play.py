@@ -34,6 +34,15 @@ from syncengine.services.scenario.deeds import (
     shares,
     unshares,
 )
+from syncengine.services.scenario.records import (
+    adds_offline,
+    deletes_here,
+    deletes_offline,
+    knows,
+    relates,
+    removes_product,
+    sets_offline,
+)
 from syncengine.services.scenario.runs import rehearses, run_for, said, syncs
 from syncengine.services.scenario.stage import DIRECTORY, GENERIC_OWNER, Actor, Play, Stage, Untrue
 from syncengine.services.scenario.truths import (
@@ -89,7 +98,7 @@ def _enter(here: Play, stack: ExitStack) -> None:
             here.stage.server(employee.addresses[0], GENERIC_OWNER),
             settings,
         )
-        stack.callback(actor.state.close)
+        stack.callback(lambda actor=actor: actor.state.close())  # type: ignore[misc]
         here.actors[name] = actor
 
 
@@ -148,6 +157,13 @@ _VERBS: Mapping[str, Callable[[Play, Actor, Any], None]] = {
     "sets": sets,
     "removes": removes,
     "imports": imports,
+    "removes_product": removes_product,
+    "deletes_here": deletes_here,
+    "adds_offline": adds_offline,
+    "sets_offline": sets_offline,
+    "deletes_offline": deletes_offline,
+    "relates": relates,
+    "knows": knows,
     "sees": sees,
     "sees_nothing_of": sees_nothing_of,
     "server_has": server_has,

@@ -42,6 +42,9 @@ class Stage(Protocol):
 
     def state(self, user: str) -> ClientState: ...
 
+    def anew(self, user: str, state: ClientState) -> ClientState:
+        """The user's state, deleted and made anew."""
+
     def put_directory(self, directory: Directory) -> None: ...
 
     def server(self, user: str, generic_owner: str) -> ActivityServer: ...

@@ -46,11 +46,12 @@ def sees(here: Play, actor: Actor, details: Any) -> None:
             there = [n for n in each(expected) if re.search(rf"^{n}[;:]", own, re.MULTILINE | re.IGNORECASE)]
             if there:
                 raise Untrue(f"the item has the property {there[0]}")
-        elif name not in ("uid", "activity") and not _equal(item.values.get(long(name)), native(expected)):
+        elif name not in ("uid", "activity") and not equal(item.values.get(long(name)), native(expected)):
             raise Untrue(f"{name} is {item.values.get(long(name))!r}, not {expected!r}")
 
 
-def _equal(found: Any, expected: Any) -> bool:
+def equal(found: Any, expected: Any) -> bool:
+    """Whether a value is what the story says; lists have no order."""
     if isinstance(found, tuple):
         return sorted(map(str, found)) == sorted(map(str, each(expected)))
     return bool(found == expected) or (not found and not expected)
@@ -80,7 +81,7 @@ def server_has(here: Play, actor: Actor, details: Any) -> None:
             kind = field_type(field_name)
             plain = [v.isoformat() for v in wanted] if isinstance(wanted, tuple) else wanted.isoformat()
             wanted, found = from_json(plain, kind), from_json(found, kind)
-        if not _equal(tuple(found) if isinstance(found, list) else found, wanted):
+        if not equal(tuple(found) if isinstance(found, list) else found, wanted):
             raise Untrue(f"{field_name} is {found!r}, not {expected!r}")
 
 
@@ -107,7 +108,7 @@ def holds(here: Play, actor: Actor, details: Any) -> None:
         for held in proxy.held:
             shown = {"field": held.field, "because": held.because, "here": held.here, "there": held.there}
             if all(
-                (details[n] in shown[n] if n == "because" else _equal(shown[n], native(details[n])))  # type: ignore[operator]
+                (details[n] in shown[n] if n == "because" else equal(shown[n], native(details[n])))  # type: ignore[operator]
                 for n in shown
                 if n in details
             ):

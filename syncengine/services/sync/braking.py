@@ -14,6 +14,21 @@ from syncengine.model.report import Doomed, RunState
 from syncengine.ports import ClientState
 from syncengine.services.sync.work import Work
 
+REMOVAL = "removal"
+"""The fact that says that the removal of the product has begun."""
+
+
+def check_not_removed(work: Work) -> None:
+    """Raises Stopped where a removal has begun: entries it deleted would look as if their owner had."""
+    if work.state.fact(REMOVAL) is None:
+        return
+    work.report.state, work.report.reason = RunState.STOPPED, "The product is being removed."
+    raise Stopped(
+        "The product is being removed; nothing is synchronized any more.",
+        where=work.state.path,
+        fix='Finish it with "syncengine remove --yes"; after that it can be set up anew.',
+    )
+
 
 def check(work: Work) -> None:
     """Raises Stopped, with the deletions in the report. A dry run notes it in the report and goes on."""

@@ -193,7 +193,7 @@ class ItemWrites:
             )
         if write.verb is Verb.DELETE:
             self._lose_parts(write)
-        if write.verb is Verb.DELETE and after.server is None:
+        if write.verb is Verb.DELETE and after.server is None and after.share is not Share.DROPPED:
             self.state.forget([after.id])
             self.work.did(before or after, SIDE, verb, because)
             return
@@ -206,7 +206,11 @@ class ItemWrites:
         rows = self.state.parts(write.pim, [write.href])
         parts = self.state.proxies(row.proxy_id for row in rows if row.proxy_id).values()
         self.work.save([gone(p) for p in parts if p.share is Share.SHARED and p.there is not There.ABSENT], dirty=True)
-        self.state.forget([p.id for p in parts if p.share is not Share.SHARED or p.there is There.ABSENT])
+        dropped = [p for p in parts if p.share is Share.DROPPED and p.server is not None]
+        self.work.save([gone(p) for p in dropped], dirty=False)
+        kept = {p.id for p in dropped}
+        lost = [p.id for p in parts if p.share is not Share.SHARED or p.there is There.ABSENT]
+        self.state.forget([i for i in lost if i not in kept])
         self.work.again = self.work.again or bool(rows)
 
     def _read_back(self, done: Sequence[_Done]) -> dict[tuple[str, str], Resource]:

@@ -14,6 +14,7 @@ from syncengine.core.sync import absorb as core
 from syncengine.core.sync.correlate import keys_of_item, link, pairs
 from syncengine.core.sync.parts import parts
 from syncengine.core.sync.roles import Role, role_in
+from syncengine.core.wire import values_to_json
 from syncengine.errors import ItemError, Problem
 from syncengine.model.item import Item
 from syncengine.model.mapping import TypeMap
@@ -84,7 +85,9 @@ class PimSide:
         proxies = self.state.proxies(row.proxy_id for row in rows.values() if row.proxy_id)
         for proxy in proxies.values():
             on_its_way = proxy.there is not There.ABSENT or proxy.id in self.intended
-            if proxy.share is not Share.SHARED or not on_its_way:
+            if proxy.share is Share.DROPPED or (proxy.share is Share.DELETED and on_its_way):
+                self.work.save([core.gone(proxy)], dirty=proxy.share is Share.DELETED)  # what the user wanted holds
+            elif proxy.share is not Share.SHARED or not on_its_way:
                 self.state.forget([proxy.id])
             elif not self._carried_over(proxy):
                 self.work.save([core.gone(proxy)], dirty=True)
@@ -241,11 +244,24 @@ class PimSide:
         after = core.absorb(proxy, pim, resource, item, type_map, self.me)
         if proxy.alone and not after.alone and after.share is Share.NEVER:  # accepted, or public, after all
             after = replace(after, share=core.starts_shared(item.kind, self.shares))
+        self._keep_what_was_said(proxy, after)
         known = (proxy.values, proxy.hold, proxy.alone)
         moved = (after.values, after.hold, after.alone) != known or proxy.item is None or proxy.item.gone
         dirty = after.share is Share.SHARED and (moved or after.there is There.ABSENT or bool(proxy.held))
+        dirty = dirty or after.share in (Share.DROPPED, Share.DELETED) or self._to_be_unshared(after)
         self.work.save([after], dirty=dirty)
         self.state.solve(self.scope, [resource.href])
+
+    def _keep_what_was_said(self, before: Proxy, after: Proxy) -> None:
+        """What was changed by hand and then in the item is the item's; the former is kept."""
+        said = {n: before.values.get(n) for n in before.shown if after.values.get(n) != before.values.get(n)}
+        if said:
+            row = (before, "here", "then changed in the item", values_to_json(said))
+            self.state.keep_history(self.work.report.run, self.work.clock(), [row])
+
+    def _to_be_unshared(self, proxy: Proxy) -> bool:
+        """Whether it was unshared by hand, and no run has carried that out."""
+        return proxy.share is Share.UNSHARED and proxy.there is not There.ABSENT
 
     def _meet_new(self, new: Sequence[tuple[Resource, Item]]) -> None:
         """Items seen for the first time: moved ones, ones somebody waits for (CAL-6), and new ones."""

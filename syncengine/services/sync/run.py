@@ -18,7 +18,16 @@ from syncengine.core.mapping.apply import up
 from syncengine.core.sync.absorb import extended, snapshot
 from syncengine.core.sync.correlate import texts_taken
 from syncengine.core.sync.reconcile import Decision, Verdict, decide
-from syncengine.core.sync.reflect import ItemWrite, Reflection, deletion, reflect, rows_of, untold
+from syncengine.core.sync.reflect import (
+    ItemWrite,
+    Reflection,
+    deletion,
+    dropped,
+    reflect,
+    rows_of,
+    untold,
+    without_activity,
+)
 from syncengine.core.sync.roles import Role, role_in
 from syncengine.core.sync.scheduling import has_attendees, waiting
 from syncengine.core.wire import (
@@ -34,6 +43,7 @@ from syncengine.model.pim import Kind
 from syncengine.model.proxy import Proxy, Share, There
 from syncengine.model.report import Report, RunState
 from syncengine.ports import ClientState
+from syncengine.services import folder
 from syncengine.services.sync import braking
 from syncengine.services.sync.item_writes import ItemWrites
 from syncengine.services.sync.pim_side import PimSide
@@ -51,14 +61,17 @@ class Sync:
         self.work, self.state = work, work.state
         self.server_side = ServerSide(work)
         self.item_writes = ItemWrites(work)
+        self.cut_short = False
 
     def run(self) -> Report:
         """Synchronize. Errors of items are in the report; those of a side end the run, raised after what was done is
         recorded. Raises Stopped (a brake), SideError, ConfigError."""
         work, report = self.work, self.work.report
+        braking.check_not_removed(work)
         report.run, report.dry_run = work.new_id(), work.dry_run
         with self.state.transaction():
             work.busy = self.state.fact("under way") is not None  # cut short: what was counted last no longer holds
+            self.cut_short = work.busy
             self.state.set_fact("under way", report.run)
             self.state.start_run(report.run, work.clock())
         try:
@@ -222,12 +235,10 @@ class Sync:
             self.work.save(ended, dirty=False)
             self.state.solve(PROBLEMS, [p.id for p in ended])
             self.state.forget(forgotten)
-        doomed = [d for d in decisions if d.verdict is Verdict.DELETE_HERE]
-        rest = [d for d in decisions if not held_back(d) and d.verdict not in (Verdict.FORGET, Verdict.DELETE_HERE)]
+        doomed = [Reflection(d.proxy, w) for d in decisions if (w := _deletion(d)) is not None]
+        rest = [d for d in decisions if not held_back(d) and d.verdict not in _DELETING]
         live = self.server_side.tell(self._by_free_keys(rest))
-        self._show(
-            live, [Reflection(d.proxy, deletion(d.proxy, _without_activity(d.proxy), d.because)) for d in doomed]
-        )
+        self._show(live, doomed)
 
     def _is_guests_change(self, proxy: Proxy) -> bool:
         """Whether this is an occurrence only a guest's copy has changed: the organizer's series is there without it
@@ -333,10 +344,11 @@ class Sync:
 
     def _finish(self) -> None:
         report = self.work.report
+        trouble = self._show_folder()
         counts = self._counts()
         report.held, report.failed, report.not_shareable = counts["held"], counts["failed"], counts["not_shareable"]
         report.unchanged = max(0, counts["linked"] - len(self.work.touched))
-        report.problems = [problem for _, _, problem in self.state.problems()]
+        report.problems = [*(problem for _, _, problem in self.state.problems()), *trouble]
         report.conflicts = [
             (p.key, str(p.values.get("description") or ""), h)
             for p in (self.state.held() if report.held else ())
@@ -345,6 +357,12 @@ class Sync:
         with self.state.transaction():
             self.state.set_fact("under way", None)
             self.state.finish_run(report.run, self.work.clock(), report.state.value, _summary(report))
+
+    def _show_folder(self) -> list[Problem]:
+        """Show what this run has taken in, before it counts as finished: one that is killed is made up for."""
+        if self.work.folder is None or self.work.dry_run:
+            return []
+        return folder.refresh(self.work.folder, self.state, self.work.directory, whole=self.cut_short)
 
     def _counts(self) -> dict[str, int]:
         """Counting costs as much as there is; a run that found nothing to do takes the last count."""
@@ -394,5 +412,13 @@ def _summary(report: Report) -> dict[str, Any]:
     }
 
 
-def _without_activity(proxy: Proxy) -> Proxy:
-    return replace(proxy, server=None, item=None, there=There.ABSENT)
+_DELETING = (Verdict.FORGET, Verdict.DELETE_HERE, Verdict.DROP)
+
+
+def _deletion(d: Decision) -> ItemWrite | None:
+    """The write that deletes an item. A changed occurrence that is deleted here goes with its series."""
+    if d.verdict is Verdict.DELETE_HERE:
+        return deletion(d.proxy, without_activity(d.proxy), d.because)
+    if d.verdict is Verdict.DROP and d.proxy.item is not None and not split_href(d.proxy.item.href)[1]:
+        return dropped(d.proxy, d.because)
+    return None

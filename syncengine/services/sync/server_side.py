@@ -153,6 +153,8 @@ class ServerSide:
     def _answered(self, proxy: Proxy, command: Command, outcome: Outcome, because: str) -> Proxy | None:
         """Record an answer. Returns the proxy when its item is to be looked at next."""
         match outcome:
+            case Stored() if isinstance(command, Insert) and self._found_its_item(proxy, outcome.activity):
+                self.work.again = True  # the item's id goes up
             case Stored():
                 return self._stored(proxy, command, outcome, because)
             case Linked():
@@ -161,7 +163,7 @@ class ServerSide:
                 self.work.save([replace(proxy, server=outcome.activity)], dirty=True)
                 self.work.again = True
             case Removed():
-                self._removed(proxy, command, because)
+                return self._removed(proxy, command, because)
             case Refused():
                 where = f"{proxy.key} ({proxy.values.get('description') or 'no subject'})"
                 self.work.fail(PROBLEMS, proxy.id, Problem(outcome.what, where, outcome.fix))
@@ -179,6 +181,22 @@ class ServerSide:
         self.state.solve(PROBLEMS, [proxy.id])
         self.work.did(after, SIDE, verb, because)
         return after
+
+    def _found_its_item(self, proxy: Proxy, activity: Activity) -> bool:
+        """An activity made by hand looks for its item before it gets one (ACT-8): one that was never shared. The
+        activity is then that item's."""
+        if proxy.item is not None:
+            return False
+        type_map = self.work.mapping_for(activity["display_in"]).for_display(activity["display_in"])
+        keys = keys_of_activity(activity, type_map) if type_map else ()
+        found = pairs(keys, self.state.waiting(keys, "item"))
+        partner = self.state.proxies([found]).get(found) if found else None
+        if partner is None or partner.share is not Share.NEVER:
+            return False
+        self.state.forget([proxy.id])
+        self.work.did(proxy, SIDE, "created", "made here, new to the server")
+        self._link(partner, activity, "the item of an activity made by hand")
+        return True
 
     def _keep(self, proxy: Proxy, because: str, old: Values) -> None:
         run = self.work.report.run
@@ -202,8 +220,8 @@ class ServerSide:
         self.state.solve(PROBLEMS, [proxy.id])
         return self._link(proxy, outcome.activity, f"already on the server, found by {' + '.join(outcome.key)}")
 
-    def _removed(self, proxy: Proxy, command: Command, because: str) -> None:
-        """The activity is gone, as asked or before we asked."""
+    def _removed(self, proxy: Proxy, command: Command, because: str) -> Proxy | None:
+        """The activity is gone, as asked or before we asked. Returns the proxy when its item has to go as well."""
         self.state.solve(PROBLEMS, [proxy.id])
         if isinstance(command, Insert | Update):
             self.work.again = True
@@ -212,17 +230,24 @@ class ServerSide:
                 self.work.save([replace(proxy, id=self.work.new_id())], dirty=True)
             else:
                 self.work.save([replace(proxy, there=There.DELETED)], dirty=True)
-            return
+            return None
         verb = "left" if isinstance(command, Leave) else "deleted"
         self.work.did(proxy, SIDE, "updated" if verb == "left" else verb, because)
         if proxy.server is not None:
             self._keep(proxy, because, proxy.server.values)
-        if proxy.share is Share.UNSHARED or (proxy.alone and proxy.has_item):
+        if proxy.share is Share.DELETED and proxy.has_item and proxy.item and proxy.item.made:
+            without = replace(proxy, there=There.DELETED)
+            self.work.save([without], dirty=True)
+            return without
+        if proxy.share in (Share.UNSHARED, Share.DELETED) and proxy.has_item:
+            self.work.save([unlinked(replace(proxy, share=Share.UNSHARED))], dirty=False)
+        elif proxy.share is Share.UNSHARED or (proxy.alone and proxy.has_item):
             self.work.save([unlinked(proxy)], dirty=False)
         else:
             self.state.forget([proxy.id])
+        return None
 
 
 def held_back(decision: Decision) -> bool:
     """Whether a decision ends here: nothing is told, nothing shown."""
-    return decision.verdict in (Verdict.HOLD, Verdict.UNLINK) and decision.command is None
+    return decision.verdict in (Verdict.HOLD, Verdict.UNLINK, Verdict.STAY) and decision.command is None

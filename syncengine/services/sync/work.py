@@ -20,7 +20,7 @@ from syncengine.model.mapping import Mapping, TypeMap
 from syncengine.model.pim import Kind, Scheduling
 from syncengine.model.proxy import Proxy, Share, There
 from syncengine.model.report import Action, Report
-from syncengine.ports import ActivityServer, ClientState, Pim
+from syncengine.ports import ActivityServer, ClientState, Folder, Pim
 from syncengine.times import Clock
 
 BATCH = 200
@@ -74,6 +74,8 @@ class Work:
     chosen: Sequence[str] | None = None
     progress: Progress = lambda _what, _count: None
     report: Report = field(default_factory=Report)
+    folder: Folder | None = None
+    """Where activities are shown as files, if anywhere."""
     greeting: Greeting | None = None
     directory: Directory = field(default_factory=Directory)
     touched: set[str] = field(default_factory=set)
@@ -136,7 +138,8 @@ class Work:
         """The texts under which an item waits for its activity, or an activity for its item (CAL-6). They wait until
         they have it: an item written just before a kill is found by them. An activity that has its item, but no id,
         is taken."""
-        if proxy.there is There.ABSENT and proxy.has_item and proxy.share is not Share.UNSHARED and not proxy.alone:
+        may_be_linked = proxy.share in (Share.SHARED, Share.NEVER) and not proxy.alone
+        if proxy.there is There.ABSENT and proxy.has_item and may_be_linked:
             type_map = self.type_of(proxy)
             return keys_of_item(proxy.values, type_map) if type_map else ()
         if proxy.server is None or proxy.there is not There.LIVE:
