@@ -215,16 +215,21 @@ def serve(config_path: Path | None, host: str, port: int, mapping_name: str | No
             "Only a database can be served.", where="server.url", fix="Set it to sqlite:///… or postgresql://…."
         )
     names = bootstrap.load_mapping(mapping_name, config).names if mapping_name else ServerNames()
-    store = bootstrap.open_store(config.server.url)
+    store, files = bootstrap.open_store(config.server.url), bootstrap.open_contents(config)
+    most_bytes = config.server.max_attachment_mb * 1_000_000
 
     def activities_of(bearer: str) -> ActivityServer | None:
         employee = recognise(store, bearer)
-        return bootstrap.embedded(store, employee.id, config.server.generic_owner) if employee else None
+        if employee is None:
+            return None
+        return bootstrap.embedded(store, employee.id, config.server.generic_owner, files=files)
 
     try:
         check_generic_owner(store, config.server.generic_owner)
         click.echo(f"Serving on http://{host}:{port} (Ctrl-C ends it).", err=True)
-        uvicorn.run(create_app(activities_of, names), host=host, port=port, log_level="warning", access_log=False)
+        uvicorn.run(
+            create_app(activities_of, names, most_bytes), host=host, port=port, log_level="warning", access_log=False
+        )
     except SystemExit as e:  # how uvicorn says that it could not start
         raise SideError("The server could not be started.", where=f"{host}:{port}", fix="Choose another --port.") from e
     finally:
