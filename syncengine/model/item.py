@@ -7,6 +7,7 @@ Property names are those of RFC 5545 in lower case. What the values look like:
   with `dtstart`, computed from DURATION or the RFC's defaults where it is not written.
 * `priority`, `percent-complete`, `sequence`: int.
 * `attendee`: canonical addresses, sorted. `organizer`: canonical address.
+* `attach`: the texts of `model.attachment`, sorted; one that cannot be read is not among them.
 * `exdate`, `rdate`: tuples of times, sorted. `rrule`: the text of the rule.
 * `changed`, `before`, `series-start`: what the changed occurrences in the same resource make of a series, see
   `core.mapping.series`.

@@ -33,6 +33,7 @@ from syncengine.model.pim import Kind
 from syncengine.model.proxy import Proxy, Share, There
 from syncengine.model.report import Report, RunState
 from syncengine.services.sync import braking
+from syncengine.services.sync.contents import ContentSide
 from syncengine.services.sync.item_writes import ItemWrites
 from syncengine.services.sync.pim_side import PimSide
 from syncengine.services.sync.server_side import PROBLEMS, SIDE, ServerSide, held_back
@@ -49,6 +50,7 @@ class Sync:
         self.work, self.state = work, work.state
         self.server_side = ServerSide(work)
         self.item_writes = ItemWrites(work)
+        self.contents = ContentSide(work)
 
     def run(self) -> Report:
         """Synchronize. Errors of items are in the report; those of a side end the run, raised after what was done is
@@ -86,6 +88,8 @@ class Sync:
                 self._greet()
                 failed += self._absorb()
             self._go_on()
+            if attempt == 0:
+                self.contents.retry()
             self.server_side.recover()
             self.server_side.take_in()
             self._brake()
@@ -215,6 +219,7 @@ class Sync:
                 self.work.save(waiting, dirty=False)
             batch = [p for p in batch if p.id not in {w.id for w in waiting}]
         decisions = [d for p in batch if p.share is not Share.NEVER and (d := self._decide(p)) is not None]
+        decisions = self.contents.send(decisions, self._decide)
         ended = [d.proxy for d in decisions if held_back(d)]
         forgotten = [d.proxy.id for d in decisions if d.verdict is Verdict.FORGET]
         with self.state.transaction():
@@ -269,7 +274,8 @@ class Sync:
         for proxy in live:
             try:
                 mapping = self.work.mapping_of(proxy)
-                found = reflect(proxy, mapping, self.work.me(mapping), self._homes, self.work.clock())
+                contents = self.contents.fetch(proxy)
+                found = reflect(proxy, mapping, self.work.me(mapping), self._homes, self.work.clock(), contents)
             except ODD as e:
                 self._failed(proxy, as_item_error(e))
                 continue
