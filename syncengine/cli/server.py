@@ -15,7 +15,8 @@ from syncengine.errors import ConfigError, SideError
 from syncengine.ports import ActivityServer
 
 
-def _open(config: Config, stack: ExitStack) -> ActivityServer:
+def open_server(config: Config, stack: ExitStack) -> ActivityServer:
+    """The configured activity server, closed by `stack`."""
     from syncengine import bootstrap
 
     names = bootstrap.load_mapping(config.pims[0].mapping, config).names if config.pims else None
@@ -39,7 +40,7 @@ def _rows(server: ActivityServer) -> list[dict[str, Any]]:
 def activities(config_path: Path | None, as_json: bool, under: str | None) -> int:
     """List all live activities the user may see."""
     with ExitStack() as stack:
-        rows = _rows(_open(read_config(config_path), stack))
+        rows = _rows(open_server(read_config(config_path), stack))
     if under is not None:
         rows = [row for row in rows if under in _parents(row)]
     if as_json:
@@ -79,7 +80,7 @@ def add(config_path: Path | None, source: Any) -> int:
     if not all(isinstance(r, dict) for r in records):
         raise ConfigError("An activity is a JSON object of fields.", fix='Write {"description": "…", …}.')
     with ExitStack() as stack:
-        server = _open(read_config(config_path), stack)
+        server = open_server(read_config(config_path), stack)
         for record in records:
             click.echo(activity_editing.create(server, record, bootstrap.new_id).id)
     return 0
@@ -106,7 +107,7 @@ def set_fields(activity_id: str, assignments: tuple[str, ...], config_path: Path
         values[name] = value
     with ExitStack() as stack:
         config = read_config(config_path)
-        server = _open(config, stack)
+        server = open_server(config, stack)
         now = None if whole else bootstrap.from_now_on(config)
         changed = activity_editing.edit(server, activity_id, values, bootstrap.new_id, now)
     if changed.id != activity_id:
@@ -126,7 +127,7 @@ def delete(activity_id: str, config_path: Path | None) -> int:
     from syncengine.services import activity_editing
 
     with ExitStack() as stack:
-        activity_editing.delete(_open(read_config(config_path), stack), activity_id, bootstrap.new_id)
+        activity_editing.delete(open_server(read_config(config_path), stack), activity_id, bootstrap.new_id)
     click.echo(f"{activity_id} is deleted")
     return 0
 

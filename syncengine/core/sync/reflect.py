@@ -45,7 +45,7 @@ class ItemWrite:
     because: str
     after: Proxy
     changes: PimValues = field(default_factory=dict)  # what of the item changes, where it is one part of a resource
-    contents: Contents = NONE  # of the attachments among them
+    contents: Contents = field(default_factory=dict)  # of the attachments among them
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,11 +16,13 @@ from syncengine.errors import Stopped, SyncEngineError
 from syncengine.model.scenario import Scenario, Step, Verdict
 from syncengine.services.scenario.deeds import (
     adds,
+    attaches,
     changes,
     changes_occurrence,
     confirms,
     days_pass,
     deletes,
+    detaches,
     disconnects,
     imports,
     receives,
@@ -137,6 +139,8 @@ _VERBS: Mapping[str, Callable[[Play, Actor, Any], None]] = {
     "reconnects": reconnects,
     "adds": adds,
     "sets": sets,
+    "attaches": attaches,
+    "detaches": detaches,
     "removes": removes,
     "imports": imports,
     "sees": sees,
