@@ -223,6 +223,21 @@ class TestSweeping:
         assert read(days.ann, activity.id) == PLAN
 
 
+def test_two_who_upload_the_same_at_once_may_both_list_it(days: Days) -> None:
+    gate = threading.Barrier(2)
+
+    def share(server: Activities) -> str:
+        gate.wait()
+        server.upload(DIGEST, len(PLAN), [PLAN])
+        values = {"description": new_id(), "attachments": (ATTACHMENT.text,)}
+        outcome = server.apply([Insert(new_id(), new_id(), values, ())])[0]
+        assert isinstance(outcome, Stored), outcome
+        return read(server, outcome.activity.id).decode()
+
+    with ThreadPoolExecutor(2) as pool:
+        assert list(pool.map(share, (days.ann, days.bob))) == [PLAN.decode()] * 2
+
+
 def test_a_server_without_a_folder_says_how_to_get_one(sqlite_url: str) -> None:
     store = filled_store(sqlite_url)
     ann = Activities(store, "e-ann", GENERIC, lambda: datetime(2026, 1, 1, tzinfo=UTC))

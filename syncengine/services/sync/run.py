@@ -41,6 +41,8 @@ from syncengine.services.sync.work import BATCH, ODD, Work, as_item_error
 
 PASSES = 3
 """How often one run looks again because something changed while it was being written."""
+MOST_TEXT = 16_000_000
+"""Characters of items that wait in memory to be written: attachments make them long."""
 
 
 class Sync:
@@ -270,6 +272,7 @@ class Sync:
     def _show(self, live: Sequence[Proxy], writes: list[ItemWrite]) -> None:
         """Lay what came down onto the items; a proxy that has lost its item may get another one (ACT-6)."""
         settled: list[Proxy] = []
+        again: list[Proxy] = []
         usable = {c.name for c in self.work.active}
         for proxy in live:
             try:
@@ -283,11 +286,14 @@ class Sync:
                 settled.append(found.proxy)
             elif found.write.pim in usable:  # otherwise it waits for a run that may write there
                 writes.append(found.write)
+            if sum(len(w.text) for w in writes) > MOST_TEXT:
+                again += self.item_writes.carry_out(writes)
+                writes = []
         with self.state.transaction():
             self.work.save([p for p in settled if not untold(p)], dirty=False)
             self.work.save([p for p in settled if untold(p)], dirty=True)
         self.work.again = self.work.again or any(untold(p) for p in settled)
-        again = self.item_writes.carry_out(writes)
+        again += self.item_writes.carry_out(writes)
         if again:
             self._show(again, [])
 
