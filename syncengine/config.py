@@ -153,8 +153,13 @@ _COUNT, _SHARE = "a whole number, 0 or more", "a number from 0 to 1"
 _SECTIONS: Mapping[str, Mapping[str, str]] = {
     "user": {"employee": _TEXT, "addresses": _LIST, "timezone": _TEXT},
     "state": {"path": _TEXT},
-    "server": {"url": _TEXT, "token": _SECRET, "generic_owner": _TEXT}
-    | {"attachments": _TEXT, "max_attachment_mb": _COUNT},
+    "server": {
+        "url": _TEXT,
+        "token": _SECRET,
+        "generic_owner": _TEXT,
+        "attachments": _TEXT,
+        "max_attachment_mb": _COUNT,
+    },
     "brake": {"count": _COUNT, "share": _SHARE},
     "pim": {
         "name": _TEXT,
