@@ -18,6 +18,8 @@ from syncengine.ports import ActivityServer
 from syncengine.web import models as m
 
 PREFIX = "/v1/contents/"
+AT_ONCE = 8
+"""Uploads: slow ones keep other uploads waiting, but nothing else."""
 PATIENCE = 60.0
 """Seconds without a byte after which an upload is given up."""
 
@@ -29,6 +31,7 @@ _BYTES: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}
 def install(app: FastAPI, caller: Callable[..., ActivityServer], problems: Responses, most_bytes: int) -> None:
     """Add the requests about contents. most_bytes: what one may have."""
     no_such: Responses = {404: {"model": m.ProblemOut, "description": "Not there, or not the caller's to see."}}
+    uploads = anyio.CapacityLimiter(AT_ONCE)
     too_much: Responses = {413: {"model": m.ProblemOut, "description": "Larger than the server takes."}}
 
     @app.post("/v1/contents/missing", response_model=m.MissingOut, responses=problems)
@@ -47,7 +50,8 @@ def install(app: FastAPI, caller: Callable[..., ActivityServer], problems: Respo
         announced = request.headers.get("content-length", "")
         if not (announced.isascii() and announced.isdigit()):
             raise HTTPException(411, "The length of the content must be announced.")
-        await anyio.to_thread.run_sync(server.upload, digest, int(announced), _pieces(request.stream()))
+        pieces = _pieces(request.stream())
+        await anyio.to_thread.run_sync(server.upload, digest, int(announced), pieces, limiter=uploads)
         return Response(status_code=204)
 
     @app.get(

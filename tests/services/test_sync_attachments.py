@@ -165,11 +165,22 @@ def test_a_content_that_does_not_come_is_named_and_everything_else_shows(
     assert report.quiet
 
 
-def test_a_download_that_breaks_is_made_by_the_next_run(desk: Attached) -> None:
+def test_a_download_that_breaks_lets_its_entry_wait_for_the_next_run(desk: Attached) -> None:
+    desk.put("b", "other")
     desk.run()
     desk.attach("map.txt", b"Turn left.")
-    with pytest.raises(SideError):
-        desk.run(download=broken)
+    desk.edit("other", location="Room 2")
+    report, _ = desk.run(download=broken)
+    assert ["map.txt" in p.what for p in report.problems] == [True]
+    assert "LOCATION:Room 2" in (desk.home / "b" / "other.ics").read_text()
     report, _ = desk.run()
-    assert report.writes["pim", "updated"] == 1
+    assert (report.writes["pim", "updated"], report.problems) == (1, [])
     assert "map.txt" in desk.text
+
+
+def test_a_problem_of_a_calendar_that_is_not_asked_stays(desk: Attached) -> None:
+    desk.run(upload=broken)
+    report = desk.sync("b")
+    assert ["plan.txt" in p.what for p in report.problems] == [True]
+    assert desk.sync().problems == []
+    assert desk.names == ["plan.txt"]

@@ -18,7 +18,7 @@ from syncengine.core.sync.absorb import snapshot
 from syncengine.core.sync.reconcile import Decision
 from syncengine.core.sync.reflect import attachments_to_show
 from syncengine.core.sync.roles import Role, role_in
-from syncengine.errors import ItemError, Problem, Unreachable
+from syncengine.errors import ItemError, Problem, StorageError, SyncEngineError, Unreachable
 from syncengine.model.attachment import Attachment
 from syncengine.model.commands import Insert, Update
 from syncengine.model.pim import Kind
@@ -27,6 +27,8 @@ from syncengine.services.sync.work import ODD, Work
 
 SCOPE = "attachment"
 FIELD = "attachments"
+_BROKEN = (Unreachable, StorageError)
+"""What a single content may meet on a server that is there: a connection that breaks, a disk that is full."""
 Source = Callable[[Work, Proxy, Attachment], bytes | None]
 
 
@@ -72,7 +74,7 @@ class ContentSide:
                 self.work.fail(SCOPE, proxy.id, Problem(what, where, failed[0][1].fix))
         return [a for a, _ in failed]
 
-    def _send(self, proxy: Proxy, attachment: Attachment) -> ItemError | Unreachable | None:
+    def _send(self, proxy: Proxy, attachment: Attachment) -> SyncEngineError | None:
         source = SOURCES.get(proxy.kind)
         try:
             content = source(self.work, proxy, attachment) if source else None
@@ -81,7 +83,7 @@ class ContentSide:
             self.work.server.upload(attachment.digest, attachment.size, [content])
         except ItemError as e:
             return e
-        except Unreachable as e:
+        except _BROKEN as e:
             self.work.server.greet()  # where nobody answers at all, the run ends here
             return e
         self.work.progress("sending attachments", 1)
@@ -94,9 +96,14 @@ class ContentSide:
             return
         self.work.busy = True
         proxies = self.state.proxies(waiting)
+        active = {c.name for c in self.work.active}
+        items = {i: proxy.item for i, proxy in proxies.items()}
+        waiting = [i for i in waiting if (item := items.get(i)) is None or item.pim in active]
         with self.state.transaction():
             self.state.solve(SCOPE, waiting)
-            self.work.save([p for proxy in proxies.values() if (p := self._as_in_item(proxy)) is not None], dirty=True)
+            self.work.save(
+                [p for i in waiting if i in proxies and (p := self._as_in_item(proxies[i])) is not None], dirty=True
+            )
 
     def _as_in_item(self, proxy: Proxy) -> Proxy | None:
         type_map, me = self.work.type_of(proxy), self.work.me(self.work.mapping_of(proxy))
@@ -114,7 +121,9 @@ class ContentSide:
     # --- down ---
 
     def fetch(self, proxy: Proxy) -> dict[str, bytes]:
-        """Digest → content, of what the proxy's item is about to show. A dry run gets nothing and pretends."""
+        """Digest → content, of what the proxy's item is about to show. A dry run gets nothing and pretends.
+
+        Raises ItemError where one does not come that is there: the item waits for the next run."""
         mapping = self.work.mapping_of(proxy)
         found: dict[str, bytes] = {}
         for attachment in attachments_to_show(proxy, mapping, self.work.me(mapping)):
@@ -137,6 +146,9 @@ class ContentSide:
         except ItemError as e:
             self._notice(proxy, attachment, f"cannot be shown: {e.what}")
             return None
+        except _BROKEN as e:
+            self.work.server.greet()
+            raise ItemError(f"The attachment {attachment.name!r} did not come. {e.what}", fix=e.fix) from e
         if hashlib.sha256(content).hexdigest() != attachment.digest:
             self._notice(proxy, attachment, "cannot be shown: the server sends another content")
             return None
