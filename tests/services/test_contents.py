@@ -105,7 +105,7 @@ class TestFiles:
         assert not files.has(DIGEST)
         left = list((tmp_path / "c" / "incoming").iterdir())
         assert len(left) == 1
-        files.drop_leftovers(datetime.fromtimestamp(left[0].stat().st_mtime, UTC))
+        files.drop_leftovers(datetime.fromtimestamp(left[0].stat().st_mtime - 1, UTC))
         assert left[0].exists()
         files.drop_leftovers(datetime.fromtimestamp(left[0].stat().st_mtime + 1, UTC))
         assert not left[0].exists()
