@@ -20,7 +20,7 @@ from syncengine.model.directory import Directory
 from syncengine.model.mapping import Mapping, ServerNames
 from syncengine.model.proxy import Proxy
 from syncengine.model.scenario import Scenario, Step, Verdict
-from syncengine.ports import ActivityServer, ActivityStore, ClientState, Folder, Pim
+from syncengine.ports import ActivityServer, ActivityStore, ClientState, ContentFiles, Folder, Pim
 from syncengine.times import Clock, system_clock
 
 if TYPE_CHECKING:
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from syncengine.services.sync import Work
 
 SCHEMA = "mapping.xsd"
+STORY_LIMIT = 3_000_000
+"""Bytes of one attachment on the server of a scenario: small, so that a story can have one that is too large."""
 
 
 def new_id() -> str:
@@ -99,7 +101,16 @@ def open_server(config: Config, names: ServerNames | None = None, clock: Clock =
             )
         token = config.server.token.get()
         return HttpActivityServer(config.server.url, token, names or ServerNames())
-    return embedded(open_store(config.server.url), config.user.employee, config.server.generic_owner, clock)
+    store, files = open_store(config.server.url), open_contents(config)
+    return embedded(store, config.user.employee, config.server.generic_owner, clock, files)
+
+
+def open_contents(config: Config) -> ContentFiles | None:
+    """Where the configured server keeps the contents of attachments; None where it was not told."""
+    from syncengine.store.contents import Contents
+
+    folder = config.server.attachments_folder
+    return Contents(folder, config.server.max_attachment_mb * 1_000_000) if folder else None
 
 
 def from_now_on(config: Config, clock: Clock = system_clock) -> FromNowOn:
@@ -110,10 +121,16 @@ def from_now_on(config: Config, clock: Clock = system_clock) -> FromNowOn:
     return FromNowOn(clock().astimezone(config.user.zone).date(), patterns, config.user.zone)
 
 
-def embedded(store: ActivityStore, user: str, generic_owner: str, clock: Clock = system_clock) -> ActivityServer:
+def embedded(
+    store: ActivityStore,
+    user: str,
+    generic_owner: str,
+    clock: Clock = system_clock,
+    files: ContentFiles | None = None,
+) -> ActivityServer:
     from syncengine.services.activities import Activities
 
-    return Activities(store, user, generic_owner, clock)
+    return Activities(store, user, generic_owner, clock, files)
 
 
 def open_pim(config: PimConfig) -> Pim:
@@ -293,9 +310,12 @@ class _Stage:
     """The parts of a scenario: PIMs in memory, one embedded server and one state per user, in a folder that goes."""
 
     def __init__(self, folder: Path) -> None:
+        from syncengine.store.contents import Contents
+
         self.folder = folder
         shutil.copy(_empty_databases() / "activities.db", folder)
         self.store = open_store(f"sqlite:///{folder}/activities.db")
+        self.contents = Contents(folder / "attachments", STORY_LIMIT)
 
     def mapping(self, name: str, edits: Sequence[tuple[str, str]]) -> Mapping:
         path = mapping_folder() / f"{name}.xml"
@@ -325,7 +345,7 @@ class _Stage:
             self.store.put_directory(directory)
 
     def server(self, user: str, generic_owner: str) -> ActivityServer:
-        return embedded(self.store, user, generic_owner)
+        return embedded(self.store, user, generic_owner, files=self.contents)
 
 
 @cache

@@ -63,6 +63,17 @@ class ServerConfig:
     url: str = field(repr=False)
     generic_owner: str
     token: Secret | None = None
+    attachments: str = ""  # folder of their contents; empty: beside the database's file, see `attachments_folder`
+    max_attachment_mb: int = 100
+
+    @property
+    def attachments_folder(self) -> Path | None:
+        """Where contents of attachments are; None where nobody said, and the database has no file."""
+        if self.attachments:
+            return Path(self.attachments)
+        file = self.url.removeprefix("sqlite:///")
+        beside = self.url.startswith("sqlite:///") and file not in ("", ":memory:")
+        return Path(f"{file}.attachments") if beside else None
 
 
 @dataclass(frozen=True)
@@ -165,7 +176,13 @@ _COUNT, _SHARE = "a whole number, 0 or more", "a number from 0 to 1"
 _SECTIONS: Mapping[str, Mapping[str, str]] = {
     "user": {"employee": _TEXT, "addresses": _LIST, "timezone": _TEXT},
     "state": {"path": _TEXT},
-    "server": {"url": _TEXT, "token": _SECRET, "generic_owner": _TEXT},
+    "server": {
+        "url": _TEXT,
+        "token": _SECRET,
+        "generic_owner": _TEXT,
+        "attachments": _TEXT,
+        "max_attachment_mb": _COUNT,
+    },
     "brake": {"count": _COUNT, "share": _SHARE},
     "folder": {"path": _TEXT},
     "pim": {
@@ -296,7 +313,9 @@ class _Reader:
         url = values["url"]
         if url.startswith("sqlite:///") and not url.startswith("sqlite:////") and url != "sqlite:///:memory:":
             url = "sqlite:///" + self._file(url.removeprefix("sqlite:///"))
-        return ServerConfig(url, values["generic_owner"], self._secret(values.get("token"), "server.token"))
+        attachments = self._file(values["attachments"]) if values.get("attachments") else ""
+        token = self._secret(values.get("token"), "server.token")
+        return ServerConfig(url, values["generic_owner"], token, attachments, values.get("max_attachment_mb", 100))
 
     def _file(self, text: str) -> str:
         return str(self.folder / Path(text).expanduser())

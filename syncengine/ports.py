@@ -6,12 +6,12 @@ a `SideError` the whole side.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import date, datetime
 from typing import Any, BinaryIO, Protocol
 
-from syncengine.core.sync.brakes import Collection, Deletions
+from syncengine.core.sync import brakes
 from syncengine.errors import Problem
 from syncengine.model.activity import Activity
 from syncengine.model.commands import Command, Feed, Greeting, NaturalKey, Outcome
@@ -84,6 +84,19 @@ class ActivityServer(Protocol):
         """Carry out each command by itself, all in one transaction; one answer each, in order.
         A command refused or outdated does not affect the others."""
 
+    def missing(self, digests: Collection[str]) -> frozenset[str]:
+        """Those of the contents that the caller has to upload before a command may list them (ATT-1). What an
+        activity lists already may stay there without."""
+
+    def upload(self, digest: str, size: int, chunks: Iterable[bytes]) -> None:
+        """Store a content of `size` bytes under its SHA-256; a second time is harmless. An iterable that can be read
+        anew is sent again when the connection breaks. Raises ItemError, in words, for one the server does not take,
+        before reading it where it is too large."""
+
+    def download(self, activity_id: str, digest: str) -> AbstractContextManager[Iterator[bytes]]:
+        """The content of an attachment that a visible activity lists, piece by piece. Raises NotThere, whatever the
+        reason."""
+
     def close(self) -> None: ...
 
 
@@ -149,6 +162,20 @@ class ActivityStore(Protocol):
     def forget_answers(self, before: datetime) -> None:
         """Drop the answers remembered before this instant."""
 
+    def expect_content(self, digest: str, size: int, at: datetime, until: datetime) -> None:
+        """Note a content that is there or about to be. Unless an activity lists it, it expires then."""
+
+    def hold_content(self, digest: str, employee_id: str, at: datetime) -> None:
+        """Note that the employee has uploaded an expected content."""
+
+    def held_contents(self, digests: Collection[str], employee_id: str, since: datetime) -> Mapping[str, int]:
+        """Digest → size of those the employee has uploaded since then."""
+
+    def expired_contents(self, now: datetime, limit: int) -> Sequence[str]:
+        """Contents no live activity lists, and whose time is over: some of them, the oldest first."""
+
+    def forget_contents(self, digests: Collection[str]) -> None: ...
+
     def close(self) -> None: ...
 
 
@@ -165,6 +192,26 @@ class Folder(Protocol):
 
     def hide(self, name: str) -> None:
         """Delete a file that was written by `show`."""
+
+
+class ContentFiles(Protocol):
+    """Where an activity server keeps the contents of attachments, by SHA-256. `limit`: bytes of one content."""
+
+    limit: int
+
+    def received(self, digest: str, size: int, chunks: Iterable[bytes]) -> AbstractContextManager[Callable[[], None]]:
+        """Take in a content; inside, call what is given to keep it under its digest, in one step.
+        Raises ItemError for too much, or for another content than announced."""
+
+    def has(self, digest: str) -> bool: ...
+
+    def open(self, digest: str) -> AbstractContextManager[Iterator[bytes]]:
+        """The content piece by piece. Raises NotThere."""
+
+    def remove(self, digest: str) -> None: ...
+
+    def drop_leftovers(self, before: datetime) -> None:
+        """Remove some of what was begun before this instant and never kept."""
 
 
 class ClientState(Protocol):
@@ -294,10 +341,10 @@ class ClientState(Protocol):
     def doomed(self) -> list[tuple[str, str]]:
         """(proxy id, side) of every deletion to be passed on and not yet confirmed by a person."""
 
-    def deletions(self) -> list[Deletions]:
+    def deletions(self) -> list[brakes.Deletions]:
         """Per side and kind, for the brake."""
 
-    def collections(self, pims: Iterable[str]) -> list[Collection]:
+    def collections(self, pims: Iterable[str]) -> list[brakes.Collection]:
         """Per collection with items found gone, for the brake."""
 
     def counts(self) -> dict[str, int]:

@@ -31,11 +31,14 @@ from syncengine.ports import ActivityServer
 from syncengine.services import tokens
 from syncengine.services.activities import Activities
 from syncengine.store.activities import Activities as Store
+from syncengine.store.contents import Contents
 from syncengine.web.app import create_app
 
 GENERIC = "nobody@example.com"
 KEY_1, KEY_2 = ("integration_id", "owner"), ("owner", "description", "planned")
 KEYS = (KEY_1, KEY_2)
+MOST_BYTES = 2_000_000
+"""Of one attachment on these servers."""
 NINE = datetime(2026, 3, 2, 9, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 
@@ -103,9 +106,9 @@ def meeting(owner: str) -> dict[str, Any]:
     }
 
 
-def embedded(store: Store) -> World:
+def embedded(store: Store, files: Contents | None = None) -> World:
     clock = ticking()
-    return World(store, lambda employee_id: Activities(store, employee_id, GENERIC, clock))
+    return World(store, lambda employee_id: Activities(store, employee_id, GENERIC, clock, files))
 
 
 def filled_store(url: str) -> Store:
@@ -147,14 +150,14 @@ def serving(app: Any) -> Iterator[str]:
         thread.join(10)
 
 
-def app_for(store: Store, names: ServerNames = OURS) -> Any:
+def app_for(store: Store, names: ServerNames = OURS, files: Contents | None = None) -> Any:
     clock = ticking()
 
     def open_activities(token: str) -> Activities | None:
         employee = tokens.recognise(store, token)
-        return Activities(store, employee.id, GENERIC, clock) if employee else None
+        return Activities(store, employee.id, GENERIC, clock, files) if employee else None
 
-    return create_app(open_activities, names)
+    return create_app(open_activities, names, MOST_BYTES)
 
 
 def tokens_for(store: Store) -> Mapping[str, str]:
@@ -162,9 +165,9 @@ def tokens_for(store: Store) -> Mapping[str, str]:
 
 
 @contextmanager
-def over_http(store: Store, names: ServerNames = OURS) -> Iterator[World]:
+def over_http(store: Store, names: ServerNames = OURS, files: Contents | None = None) -> Iterator[World]:
     issued = tokens_for(store)
-    with serving(app_for(store, names)) as url:
+    with serving(app_for(store, names, files)) as url:
         clients = {who: HttpActivityServer(url, token, names) for who, token in issued.items()}
         yield World(store, clients.__getitem__)
         for client in clients.values():
@@ -183,23 +186,24 @@ def database_url(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(params=["sqlite", "postgresql", "http"])
-def world(request: pytest.FixtureRequest) -> Iterator[World]:
+def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
     """A server with its people, in all three shapes in turn."""
+    files = Contents(tmp_path / "contents", MOST_BYTES)
     kind = "sqlite" if request.param == "http" else request.param
     store = filled_store(request.getfixturevalue(f"{kind}_url"))
     if request.param == "http":
-        with over_http(store) as found:
+        with over_http(store, files=files) as found:
             yield found
     else:
-        yield embedded(store)
+        yield embedded(store, files)
     store.close()
 
 
 @pytest.fixture
-def web(sqlite_url: str) -> Iterator[tuple[Store, str, Mapping[str, str]]]:
+def web(sqlite_url: str, tmp_path: Path) -> Iterator[tuple[Store, str, Mapping[str, str]]]:
     """A store, the address it is served at, and a token for each user."""
     store = filled_store(sqlite_url)
     issued = tokens_for(store)
-    with serving(app_for(store)) as url:
+    with serving(app_for(store, files=Contents(tmp_path / "contents", MOST_BYTES))) as url:
         yield store, url, issued
     store.close()

@@ -10,10 +10,12 @@ from __future__ import annotations
 import json
 import random
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
+from connectors.http.contents import Contents, Line
 from syncengine.config import shown_url
 from syncengine.core import wire
 from syncengine.core.names import OURS
@@ -66,6 +68,7 @@ class HttpActivityServer:
             )
         except (httpx2.InvalidURL, ValueError) as e:
             raise _no_address(self._where) from e
+        self._contents = Contents(Line(self._client, self._ask, self._repeat, self._error, self._strange))
 
     def greet(self) -> Greeting:
         return self._read(wire.greeting_from_json, self._ask("GET", "/v1/greeting"))
@@ -116,6 +119,15 @@ class HttpActivityServer:
     def _outcomes(self, raw: wire.Raw) -> list[Outcome]:
         return [wire.outcome_from_json(outcome, self._names) for outcome in raw["outcomes"]]
 
+    def missing(self, digests: Collection[str]) -> frozenset[str]:
+        return self._contents.missing(digests)
+
+    def upload(self, digest: str, size: int, chunks: Iterable[bytes]) -> None:
+        self._contents.upload(digest, size, chunks)
+
+    def download(self, activity_id: str, digest: str) -> AbstractContextManager[Iterator[bytes]]:
+        return self._contents.download(activity_id, digest)
+
     def close(self) -> None:
         self._client.close()
 
@@ -130,24 +142,28 @@ class HttpActivityServer:
         body: object = None,
         content: bytes | None = None,
     ) -> Any:
-        """The JSON answer. Tries again while the server is busy or the connection breaks; then raises."""
+        """The JSON answer."""
         sent = _encode(body) if body is not None else content
-        for attempt in range(TRIES):
-            answer = self._try(method, path, params, sent)
+        kind = {"Content-Type": "application/json"} if sent is not None else {}
+        return self._json(
+            self._repeat(lambda: self._client.request(method, path, params=params, content=sent, headers=kind))
+        )
+
+    def _repeat(self, ask: Callable[[], httpx2.Response], tries: int = TRIES) -> httpx2.Response:
+        """The answer. Tries again while the server is busy or the connection breaks; then raises."""
+        for attempt in range(tries):
+            answer = self._try(ask)
             if not isinstance(answer, SyncEngineError) and answer.status_code not in BUSY:
-                return self._json(answer)
-            if attempt + 1 < TRIES:
+                return answer
+            if attempt + 1 < tries:
                 self._sleep(_pause(attempt, answer))
         raise answer if isinstance(answer, SyncEngineError) else self._error(answer)
 
-    def _try(
-        self, method: str, path: str, params: Mapping[str, str] | None, content: bytes | None
-    ) -> httpx2.Response | Unreachable:
+    def _try(self, ask: Callable[[], httpx2.Response]) -> httpx2.Response | Unreachable:
         import httpx2  # noqa: PLC0415 - loaded already
 
-        kind = {"Content-Type": "application/json"} if content is not None else {}
         try:
-            return self._client.request(method, path, params=params, content=content, headers=kind)
+            return ask()
         except httpx2.TimeoutException:
             what = "The activity server does not answer in time."
         except httpx2.HTTPError as e:

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from syncengine.services.client_activities import ClientActivities
 
 
-def _open(config: Config, stack: ExitStack) -> ActivityServer:
+def open_server(config: Config, stack: ExitStack) -> ActivityServer:
+    """The configured activity server, closed by `stack`."""
     from syncengine import bootstrap
 
     names = bootstrap.load_mapping(config.pims[0].mapping, config).names if config.pims else None
@@ -46,7 +47,7 @@ def activities(config_path: Path | None, as_json: bool, under: str | None, *, hi
     """List all live activities the user may see."""
     with ExitStack() as stack:
         config = read_config(config_path)
-        rows = _hidden_rows(config, stack) if hidden else _rows(_open(config, stack))
+        rows = _hidden_rows(config, stack) if hidden else _rows(open_server(config, stack))
     if under is not None:
         rows = [row for row in rows if under in _parents(row)]
     if as_json:
@@ -115,7 +116,7 @@ def add(config_path: Path | None, source: Any, *, offline: bool) -> int:
                 click.echo(here.add(record).id)
             return 0
         try:
-            server = _open(config, stack)
+            server = open_server(config, stack)
             for record in records:
                 click.echo(activity_editing.create(server, record, bootstrap.new_id).id)
         except Unreachable as e:
@@ -152,7 +153,7 @@ def set_fields(
             click.echo(f"{proxy.key} is changed here; the next sync carries it up")
             return 0
         try:
-            server = _open(config, stack)
+            server = open_server(config, stack)
             now = None if whole else bootstrap.from_now_on(config)
             changed = activity_editing.edit(server, activity_id, values, bootstrap.new_id, now)
         except Unreachable as e:
@@ -181,7 +182,7 @@ def delete(activity_id: str, config_path: Path | None, *, offline: bool) -> int:
             click.echo(f"{activity_id} is deleted" + ("; the next sync passes it on" if left else ""))
             return 0
         try:
-            activity_editing.delete(_open(config, stack), activity_id, bootstrap.new_id)
+            activity_editing.delete(open_server(config, stack), activity_id, bootstrap.new_id)
         except Unreachable as e:
             raise _naming_offline(e) from e
     click.echo(f"{activity_id} is deleted")
@@ -292,16 +293,21 @@ def serve(config_path: Path | None, host: str, port: int, mapping_name: str | No
             "Only a database can be served.", where="server.url", fix="Set it to sqlite:///… or postgresql://…."
         )
     names = bootstrap.load_mapping(mapping_name, config).names if mapping_name else ServerNames()
-    store = bootstrap.open_store(config.server.url)
+    store, files = bootstrap.open_store(config.server.url), bootstrap.open_contents(config)
+    most_bytes = config.server.max_attachment_mb * 1_000_000
 
     def activities_of(bearer: str) -> ActivityServer | None:
         employee = recognise(store, bearer)
-        return bootstrap.embedded(store, employee.id, config.server.generic_owner) if employee else None
+        if employee is None:
+            return None
+        return bootstrap.embedded(store, employee.id, config.server.generic_owner, files=files)
 
     try:
         check_generic_owner(store, config.server.generic_owner)
         click.echo(f"Serving on http://{host}:{port} (Ctrl-C ends it).", err=True)
-        uvicorn.run(create_app(activities_of, names), host=host, port=port, log_level="warning", access_log=False)
+        uvicorn.run(
+            create_app(activities_of, names, most_bytes), host=host, port=port, log_level="warning", access_log=False
+        )
     except SystemExit as e:  # how uvicorn says that it could not start
         raise SideError("The server could not be started.", where=f"{host}:{port}", fix="Choose another --port.") from e
     finally:

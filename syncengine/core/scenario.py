@@ -15,12 +15,15 @@ Each step is one user and one verb; `say` tells the reader why. What people do: 
 `changes_occurrence`, `restores_occurrence`, `deletes`, `renames`, `receives`, `answers`, `syncs`, `rehearses`,
 `shares`, `unshares`, `confirms`, `disconnects`, `reconnects`; and `days_pass`. What they do with their client's own
 records, without the server: `adds_offline`, `sets_offline`, `deletes_offline`, `relates`, `deletes_here` (the item
-alone), `removes_product`. What they do on the server: `adds`, `sets`, `removes`, `imports`. What must be true: `sees`,
-`sees_nothing_of`, `server_has`, `server_has_nothing_of`, `server_count`, `holds`, `explains`, `knows`.
+alone), `removes_product`. What they do on the server: `adds`, `sets`, `attaches`, `detaches`, `removes`, `imports`.
+What must be true: `sees`, `sees_nothing_of`, `server_has`, `server_has_nothing_of`, `server_count`, `holds`,
+`explains`, `knows`.
 
 * `saves`: a new item. `uid`, `kind` (event or todo), then properties as in RFC 5545, `start`, `end`, `percent` and
   `body` in short; `lines`: whole content lines; or everything as `text`. `changes`: the same for an item that is
-  there, `line = [old, new]` for one content line. An item made from an activity goes by the activity's name.
+  there, `line = [old, new]` for one content line. `files` of both: the attachments, each with a `name` and `content`,
+  `size` or `link`; `attaches` and `detaches` do the same on the server, one by one. An item made from an activity
+  goes by the activity's name.
 * `changes_occurrence`: one occurrence of a series, by its original start `of`; `later = true` for it and all that
   follow; `restores_occurrence` takes that back. `days_pass = 30`: the next steps happen that many days later.
 * `receives`: an invitation, or its update, arrives in the calendar: a copy of the item of the user `from`, with the
@@ -62,7 +65,7 @@ from syncengine.model.scenario import Scenario, Step
 VERBS = (
     "saves", "changes", "changes_occurrence", "restores_occurrence", "deletes", "renames", "receives", "answers",
     "syncs", "rehearses", "shares", "unshares", "confirms", "disconnects", "reconnects", "days_pass",
-    "adds", "sets", "removes", "imports",
+    "adds", "sets", "attaches", "detaches", "removes", "imports",
     "adds_offline", "sets_offline", "deletes_offline", "relates", "deletes_here", "removes_product", "knows",
     "sees", "sees_nothing_of", "server_has", "server_has_nothing_of", "server_count", "holds", "explains",
 )  # fmt: skip

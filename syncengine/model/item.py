@@ -8,6 +8,7 @@ Property names are those of RFC 5545 in lower case. What the values look like:
 * `priority`, `percent-complete`, `sequence`: int.
 * `attendee`: canonical addresses, as written, each once. `organizer`: canonical address. `declined`: those of the
   attendees who have declined (PARTSTAT, RFC 5545 3.2.12).
+* `attach`: the texts of `model.attachment`, sorted; one that cannot be read is not among them.
 * `exdate`, `rdate`: tuples of times, sorted. `rrule`: the text of the rule.
 * `changed`, `before`, `series-start`: what the changed occurrences in the same resource make of a series, see
   `core.mapping.series`.

@@ -8,8 +8,8 @@ changed nothing and are decided anew.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any, cast
@@ -36,7 +36,8 @@ from syncengine.model.commands import (
 )
 from syncengine.model.directory import Directory, Employee
 from syncengine.model.values import Json, Values
-from syncengine.ports import ActivityStore
+from syncengine.ports import ActivityStore, ContentFiles
+from syncengine.services.contents import Contents
 from syncengine.times import Clock
 
 ANSWERS_KEPT = timedelta(days=90)
@@ -48,10 +49,14 @@ PAGE = 1000
 class Activities:
     """Implements `ports.ActivityServer` for one user."""
 
-    def __init__(self, store: ActivityStore, user: str, generic_owner: str, clock: Clock) -> None:
+    def __init__(
+        self, store: ActivityStore, user: str, generic_owner: str, clock: Clock, files: ContentFiles | None = None
+    ) -> None:
         """user: an employee's id or one of their addresses. generic_owner: the address (or id) of the employee who
-        owns what nobody known owns (OWN-2). Both are looked up at every call: the directory may come later."""
+        owns what nobody known owns (OWN-2). Both are looked up at every call: the directory may come later.
+        files: where contents of attachments are; None refuses them."""
         self._store, self._user, self._generic_owner, self._clock = store, user, generic_owner, clock
+        self._contents = Contents(store, files, clock)
 
     def greet(self) -> Greeting:
         """Raises ConfigError where user or generic owner are not in the directory."""
@@ -77,6 +82,24 @@ class Activities:
             yield from (activity for activity in feed.changed if activity.id not in seen)
             seen |= {activity.id for activity in feed.changed}
             token, more = feed.token, feed.more
+
+    # --- contents of attachments (ATT-1) ---
+
+    def missing(self, digests: Collection[str]) -> frozenset[str]:
+        with self._store.transaction(write=False):
+            return self._contents.missing(digests, self._caller())
+
+    def upload(self, digest: str, size: int, chunks: Iterable[bytes]) -> None:
+        with self._store.transaction(write=False):
+            caller = self._caller()
+        self._contents.upload(digest, size, chunks, caller)
+
+    @contextmanager
+    def download(self, activity_id: str, digest: str) -> Iterator[Iterator[bytes]]:
+        with self._store.transaction(write=False):
+            self._contents.check_listed_in(activity_id, digest, self._caller())
+        with self._contents.open(digest) as chunks:
+            yield chunks
 
     def close(self) -> None:
         self._store.close()
@@ -143,6 +166,7 @@ class Activities:
             given = {command_id: answer for command_id, answer in answers.items() if command_id not in known}
             self._store.remember(given, caller.id, now)
             self._store.forget_answers(now - ANSWERS_KEPT)
+            self._contents.sweep(now)
         return outcomes
 
     def _look_ahead(self, commands: Sequence[Command], caller: rules.Caller) -> None:
@@ -185,6 +209,7 @@ class Activities:
         if command.base_version != activity.version:
             return Outdated(command.id, activity)
         values = rules.updated(activity, command.values, caller)
+        self._contents.check(values, activity.values, caller)
         provisional = activity.provisional and rules.stays_provisional(values, caller)
         return Stored(command.id, self._change(activity, values, provisional))
 
@@ -238,6 +263,7 @@ class Activities:
 
     def _add(self, command: Insert, values: Values, caller: rules.Caller) -> Outcome:
         stored = rules.inserted(values, caller)
+        self._contents.check(stored, {}, caller)
         provisional = rules.is_guests_copy(stored, command.origin, caller)
         new = Activity(command.activity_id, 1, stored, command.origin, provisional=provisional)
         try:

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -25,13 +25,14 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from syncengine.core.contents import sizes_of
 from syncengine.errors import AlreadyThere, ItemError
 from syncengine.model.activity import SERVER_ONLY, Activity, Origin, field_type
 from syncengine.model.commands import NaturalKey
 from syncengine.model.directory import Directory, Employee
 from syncengine.model.values import Json, Values, to_json
 from syncengine.store import engine as db
-from syncengine.store import server_directory
+from syncengine.store import server_contents, server_directory
 from syncengine.store import server_tables as t
 from syncengine.times import iso
 
@@ -201,6 +202,7 @@ class Activities:
             raise _already_there(activity)
         self._now_there(activity)
         self._join(activity.id, _team(activity))
+        self._relist(activity.id, {}, activity.values, at)
         return _activity(stored)
 
     def change(self, activity: Activity, at: datetime) -> None:
@@ -217,6 +219,7 @@ class Activities:
         with self._unique(activity):
             self._connection.execute(sa.update(t.activity).where(t.activity.c.id == activity.id).values(row))
         self._keep_overwritten(old, activity, at)
+        self._relist(activity.id, old.values, activity.values, at)
         self._tell_members(activity.id)
         self._part(activity.id, _team(old) - _team(activity))
         self._join(activity.id, _team(activity) - _team(old))
@@ -224,7 +227,13 @@ class Activities:
     def remove(self, activity_id: str, at: datetime) -> None:
         tombstone = {"deleted": 1, "version": t.activity.c.version + 1, "updated": iso(at)}
         self._connection.execute(sa.update(t.activity).where(t.activity.c.id == activity_id).values(tombstone))
+        server_contents.unlist(self._connection, activity_id, at)
         self._tell_members(activity_id)
+
+    def _relist(self, activity_id: str, old: Values, new: Values, at: datetime) -> None:
+        before, now = sizes_of(old.get("attachments")), sizes_of(new.get("attachments"))
+        if before != now:
+            server_contents.relist(self._connection, activity_id, before, now, at)
 
     def _now_there(self, activity: Activity) -> None:
         self._work.absent.difference_update([("id", activity.id), *_marks(activity.values)])
@@ -304,6 +313,23 @@ class Activities:
 
     def forget_answers(self, before: datetime) -> None:
         self._connection.execute(sa.delete(t.command).where(t.command.c.at < iso(before)))
+
+    # --- contents of attachments ---
+
+    def expect_content(self, digest: str, size: int, at: datetime, until: datetime) -> None:
+        server_contents.expect(self._connection, digest, size, at, until)
+
+    def hold_content(self, digest: str, employee_id: str, at: datetime) -> None:
+        server_contents.hold(self._connection, digest, employee_id, at)
+
+    def held_contents(self, digests: Collection[str], employee_id: str, since: datetime) -> Mapping[str, int]:
+        return server_contents.held(self._connection, digests, employee_id, since)
+
+    def expired_contents(self, now: datetime, limit: int) -> Sequence[str]:
+        return server_contents.expired(self._connection, now, limit)
+
+    def forget_contents(self, digests: Collection[str]) -> None:
+        server_contents.forget(self._connection, digests)
 
     def close(self) -> None:
         db.close(self._engine)

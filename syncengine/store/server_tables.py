@@ -144,6 +144,33 @@ history = sa.Table(
 )
 
 
+content = sa.Table(
+    "act_content",
+    metadata,
+    sa.Column("digest", sa.Text, primary_key=True),
+    sa.Column("size", sa.BigInteger, nullable=False),
+    sa.Column("created", sa.Text, nullable=False),
+    sa.Column("expires", sa.Text),  # NULL while an activity lists it
+    sa.Index("ix_act_content_expires", "expires"),
+)
+
+content_holder = sa.Table(
+    "act_content_holder",
+    metadata,
+    sa.Column("digest", sa.Text, sa.ForeignKey("act_content.digest"), primary_key=True),
+    sa.Column("employee_id", sa.Text, primary_key=True),
+    sa.Column("at", sa.Text, nullable=False),  # of the last upload
+)
+
+attachment = sa.Table(
+    "act_attachment",
+    metadata,
+    sa.Column("activity_id", sa.Text, sa.ForeignKey("act_activity.id"), primary_key=True),
+    sa.Column("digest", sa.Text, primary_key=True),
+    sa.Index("ix_act_attachment_digest", "digest"),
+)
+
+
 # --- values ↔ columns ------------------------------------------------------------------------------------------------
 
 

@@ -16,11 +16,13 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from syncengine.core import wire
+from syncengine.core.contents import MOST_BYTES
 from syncengine.core.names import OURS
 from syncengine.errors import LoginRefused
 from syncengine.model.commands import Command, Outcome, Refused
 from syncengine.model.mapping import ServerNames
 from syncengine.ports import ActivityServer
+from syncengine.web import contents
 from syncengine.web import models as m
 from syncengine.web.problems import install, problem
 
@@ -38,10 +40,11 @@ _PROBLEMS: dict[int | str, dict[str, Any]] = {
 }
 
 
-def create_app(open_activities: OpenActivities, names: ServerNames = OURS) -> FastAPI:
-    """The application. names: the words this server uses on the wire for fields and values."""
+def create_app(open_activities: OpenActivities, names: ServerNames = OURS, most_bytes: int = MOST_BYTES) -> FastAPI:
+    """The application. names: the words this server uses on the wire for fields and values. most_bytes: of one
+    content of an attachment."""
     app = FastAPI(title="Activity server", version="1", docs_url=None, redoc_url=None)
-    app.add_middleware(BodyLimit, limit=MAX_BODY)
+    app.add_middleware(BodyLimit, limit=MAX_BODY, content_limit=most_bytes)
     install(app)
 
     def caller(credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]) -> ActivityServer:
@@ -52,6 +55,7 @@ def create_app(open_activities: OpenActivities, names: ServerNames = OURS) -> Fa
 
     _reading(app, names, caller)
     _writing(app, names, caller)
+    contents.install(app, caller, _PROBLEMS, most_bytes)
     return app
 
 
@@ -118,33 +122,39 @@ def _apply(server: ActivityServer, read: Sequence[Command | Refused]) -> list[Ou
 
 
 class BodyLimit:
-    """Refuses a request body above `limit` bytes, whether its length is announced or not."""
+    """Refuses a request body above `limit` bytes, whether its length is announced or not; `content_limit` for the
+    content of an attachment."""
 
-    def __init__(self, app: ASGIApp, limit: int) -> None:
-        self._app, self._limit = app, limit
+    def __init__(self, app: ASGIApp, limit: int, content_limit: int = MOST_BYTES) -> None:
+        self._app, self._limit, self._content_limit = app, limit, content_limit
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        is_content = scope["method"] == "PUT" and scope["path"].startswith(contents.PREFIX)
+        limit = self._content_limit if is_content else self._limit
+        words, fix = contents.too_large(limit) if is_content else _too_large(limit)
         announced = dict(scope["headers"]).get(b"content-length", b"0")
-        if announced.isdigit() and int(announced) > self._limit:
-            await problem(413, self._words(), fix="send fewer commands at once")(scope, receive, send)
+        if announced.isdigit() and int(announced) > limit:
+            await problem(413, words, fix=fix)(scope, receive, send)
             return
-        await self._app(scope, self._counting(receive), send)
+        await self._app(scope, _counting(receive, limit, words), send)
 
-    def _counting(self, receive: Receive) -> Receive:
-        read = 0
 
-        async def counted() -> Message:
-            nonlocal read
-            message = await receive()
-            read += len(message.get("body", b""))
-            if read > self._limit:
-                raise HTTPException(413, self._words())
-            return message
+def _too_large(limit: int) -> tuple[str, str]:
+    return f"The request is larger than {limit // 1024 // 1024} MiB.", "send fewer commands at once"
 
-        return counted
 
-    def _words(self) -> str:
-        return f"The request is larger than {self._limit // 1024 // 1024} MiB."
+def _counting(receive: Receive, limit: int, words: str) -> Receive:
+    read = 0
+
+    async def counted() -> Message:
+        nonlocal read
+        message = await receive()
+        read += len(message.get("body", b""))
+        if read > limit:
+            raise HTTPException(413, words)
+        return message
+
+    return counted

@@ -88,6 +88,15 @@ class FetchIn(Strict):
     ids: list[Id] = Field(max_length=MAX_IDS)
 
 
+class MissingIn(Strict):
+    digests: list[Annotated[str, Field(pattern="^[0-9a-f]{64}$")]] = Field(max_length=MAX_IDS)
+
+
+class MissingOut(BaseModel):
+    missing: list[str]
+    most_bytes: int = Field(description="How large one content may be.")
+
+
 class ActivityOut(BaseModel):
     """One activity; `version` grows with every stored change."""
 

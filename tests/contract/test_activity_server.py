@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date, datetime, timedelta
+from hashlib import sha256
 from typing import Any
 
 import pytest
 
-from syncengine.errors import Vanished
+from syncengine.errors import ItemError, NotThere, Vanished
 from syncengine.model.activity import Activity, Origin
+from syncengine.model.attachment import Attachment
 from syncengine.model.commands import Delete, Insert, Leave, Linked, Outdated, Refused, Removed, Stored, Update
+from syncengine.ports import ActivityServer
 from tests.activity_servers import HOUR, KEY_1, KEY_2, KEYS, NINE, PEOPLE, World, meeting, new_id
 
 
@@ -486,3 +492,140 @@ class _Any(str):
 
 def _any() -> str:
     return _Any()
+
+
+def content(size: int = 20, name: str = "plan.txt") -> tuple[bytes, str, Attachment]:
+    """Bytes nobody else has, their digest, and the attachment with them."""
+    octets = (new_id().encode() * (size // 32 + 1))[:size]
+    digest = sha256(octets).hexdigest()
+    return octets, digest, Attachment(name, "text/plain", digest, size)
+
+
+def read(server: ActivityServer, activity: Activity, digest: str) -> bytes:
+    with server.download(activity.id, digest) as chunks:
+        return b"".join(chunks)
+
+
+class TestAttachments:
+    """ATT-1: contents are stored once, by digest, and read through the activities that list them."""
+
+    def test_what_was_uploaded_and_listed_is_read_by_whoever_sees_the_activity(self, world: World) -> None:
+        octets, digest, attachment = content(700_000)
+        world.as_user("ann").upload(digest, len(octets), [octets[:300_000], octets[300_000:]])
+        activity = world.stored("ann", participants=("bob@example.com",), attachments=(attachment.text,))
+        assert activity["attachments"] == (attachment.text,)
+        assert read(world.as_user("ann"), activity, digest) == octets
+        assert read(world.as_user("bob"), activity, digest) == octets
+
+    def test_what_the_caller_has_to_upload_is_said_until_it_is_there(self, world: World) -> None:
+        octets, digest, _ = content()
+        ann = world.as_user("ann")
+        assert ann.missing([digest]) == {digest}
+        ann.upload(digest, len(octets), [octets])
+        assert ann.missing([digest]) == frozenset()
+        assert world.as_user("bob").missing([digest]) == {digest}
+
+    def test_uploading_twice_is_harmless(self, world: World) -> None:
+        octets, digest, attachment = content()
+        for name in ("ann", "ann", "bob"):
+            world.as_user(name).upload(digest, len(octets), iter([octets]))
+        activity = world.stored("ann", attachments=(attachment.text,))
+        assert read(world.as_user("ann"), activity, digest) == octets
+
+    def test_an_empty_file_is_one(self, world: World) -> None:
+        octets, digest, attachment = content(0)
+        world.as_user("ann").upload(digest, 0, [])
+        assert read(world.as_user("ann"), world.stored("ann", attachments=(attachment.text,)), digest) == octets
+
+    def test_a_link_is_kept_as_it_is(self, world: World) -> None:
+        link = Attachment("agenda", "text/html", uri="https://files.example.com/agenda?x=1")
+        assert world.stored("ann", attachments=(link.text,))["attachments"] == (link.text,)
+
+    def test_another_content_than_announced_is_refused_and_not_kept(self, world: World) -> None:
+        octets, digest, _ = content()
+        ann = world.as_user("ann")
+        for wrong in (octets[:-1] + b"?", b""):
+            with pytest.raises(ItemError, match="not the one that was announced"):
+                ann.upload(digest, len(octets), iter([wrong]))
+        assert ann.missing([digest]) == {digest}
+
+    def test_one_too_large_is_refused_with_both_sizes_before_it_is_read(self, world: World) -> None:
+        def never() -> Iterator[bytes]:
+            raise AssertionError("it was read")
+            yield b""
+
+        with pytest.raises(ItemError, match=r"too large: 200.0 MB, and the server takes 2.0 MB") as refused:
+            world.as_user("ann").upload("0" * 64, 200_000_000, never())
+        assert "link" in refused.value.fix
+
+    def test_one_that_grows_on_its_way_is_cut_off(self, world: World) -> None:
+        endless = itertools.repeat(b"x" * 100_000)
+        with pytest.raises(ItemError, match="not the one that was announced"):
+            world.as_user("ann").upload("0" * 64, 1000, endless)
+
+    @pytest.mark.parametrize("digest", ["", "../../etc/passwd", "A" * 64, "0" * 63])
+    def test_what_is_no_digest_is_refused(self, world: World, digest: str) -> None:
+        with pytest.raises(ItemError):
+            world.as_user("ann").upload(digest, 1, [b"x"])
+
+    def test_nobody_lists_what_somebody_else_has_uploaded(self, world: World) -> None:
+        octets, digest, attachment = content()
+        world.as_user("ann").upload(digest, len(octets), [octets])
+        nowhere = content()[2]
+        known, unknown = (world.meet("bob", attachments=(a.text,)) for a in (attachment, nowhere))
+        assert isinstance(known, Refused)
+        assert isinstance(unknown, Refused)
+        assert (known.what, known.fix) == (unknown.what, unknown.fix)
+
+    def test_a_member_keeps_what_is_listed_and_adds_only_what_they_have(self, world: World) -> None:
+        octets, digest, first = content()
+        world.as_user("ann").upload(digest, len(octets), [octets])
+        activity = world.stored("ann", participants=("bob@example.com",), attachments=(first.text,))
+        more, more_digest, second = content(name="more.txt")
+        wanted = (first.text, second.text)
+        assert isinstance(world.set("bob", activity, attachments=wanted), Refused)
+        world.as_user("bob").upload(more_digest, len(more), [more])
+        outcome = world.set("bob", activity, attachments=wanted)
+        assert isinstance(outcome, Stored)
+        assert read(world.as_user("ann"), activity, more_digest) == more
+
+    def test_a_size_that_is_not_the_contents_is_refused(self, world: World) -> None:
+        octets, digest, attachment = content()
+        world.as_user("ann").upload(digest, len(octets), [octets])
+        assert isinstance(world.meet("ann", attachments=(replace(attachment, size=1).text,)), Refused)
+
+    def test_too_many_are_refused(self, world: World) -> None:
+        links = tuple(sorted(Attachment(str(n), uri=f"https://example.com/{n}").text for n in range(201)))
+        refused = world.meet("ann", attachments=links)
+        assert isinstance(refused, Refused)
+        assert "201 attachments are too many" in refused.what
+
+    def test_what_is_listed_no_more_cannot_be_read_any_more(self, world: World) -> None:
+        octets, digest, attachment = content()
+        ann = world.as_user("ann")
+        ann.upload(digest, len(octets), [octets])
+        activity = world.stored("ann", attachments=(attachment.text,))
+        world.set("ann", activity, attachments=())
+        with pytest.raises(NotThere):
+            read(ann, activity, digest)
+
+    def test_a_stranger_hears_the_same_whether_it_is_there_or_not(self, world: World) -> None:
+        octets, digest, attachment = content()
+        world.as_user("ann").upload(digest, len(octets), [octets])
+        activity = world.stored("ann", attachments=(attachment.text,))
+        private = world.stored(
+            "ann",
+            integration_id="uid-2",
+            participants=("bob@example.com",),
+            private=True,
+            attachments=(attachment.text,),
+        )
+        bob, carol = world.as_user("bob"), world.as_user("carol")
+        asked = [(carol, activity.id, digest), (bob, private.id, digest), (carol, new_id(), digest)]
+        asked += [(carol, activity.id, "0" * 64), (world.as_user("ann"), activity.id, "0" * 64)]
+        words = set()
+        for server, activity_id, one in asked:
+            with pytest.raises(NotThere) as refused, server.download(activity_id, one):
+                pass
+            words.add(str(refused.value))
+        assert len(words) == 1

@@ -41,6 +41,7 @@ def test_every_field_of_a_calendar_entry_goes_up() -> None:
         "all_day": False,
         "timezone": "Europe/Berlin",
         "private": False,
+        "attachments": (),
         "owner": "E2",
         "employees": ("E1", "E2"),
         "contacts": ("C1",),
@@ -62,6 +63,7 @@ def test_every_field_of_a_calendar_entry_comes_down() -> None:
         "dtstart": NINE,
         "dtend": TEN,
         "class": None,
+        "attach": None,
         "rrule": None,
         "exdate": None,
     }

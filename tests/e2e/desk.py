@@ -240,6 +240,8 @@ class Desk:
         for path in self.folder.iterdir():
             if path.is_file():
                 shutil.copy2(path, folder)
+            elif path.name.endswith(".attachments"):
+                shutil.copytree(path, folder / path.name)
         return Desk(folder, self.commands, self.user, self.server, self.more_server, self.pims, self.env)
 
 

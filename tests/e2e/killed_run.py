@@ -58,7 +58,7 @@ class CountedPim(_Counted):
 
 
 class CountedServer(_Counted):
-    writes = ("apply",)
+    writes = ("apply", "upload")
 
 
 class CountedState(_Counted):

@@ -268,3 +268,25 @@ def _made_there(n: int) -> dict[str, Any]:
         {"planned": f"{time}Z", "planned_completion": f"{time}Z"},
     )
     return {"description": f"made there {n}", "display_in": "Calendar and Activities"} | sorts[n % len(sorts)]
+
+
+def test_attachments_travel_both_ways_and_rest(desk: Desk, calendar: Calendar) -> None:
+    inline = "ATTACH;FMTTYPE=text/plain;FILENAME=plan.txt;ENCODING=BASE64;VALUE=BINARY:Rmlyc3Qgd2UgbWVldC4="
+    link = "ATTACH;FILENAME=agenda:https://files.invalid/agenda"
+    calendar.pim.create("meet.ics", _timed(0, inline, link, "X-KEEP:1"))
+    desk.sync()
+    names = [a["name"] for a in desk.good("attachments", "uid-0", "--json").json["attachments"]]
+    assert names == ["agenda", "plan.txt"]
+    octets = bytes(range(256)) * 400
+    (desk.folder / "größe 1.bin").write_bytes(octets)
+    desk.good("attach", "uid-0", "größe 1.bin")
+    desk.good("detach", "uid-0", "plan.txt")
+    assert desk.sync()["pim"]["updated"] == 1
+    assert writes(desk.sync()) == 0
+    text = calendar.texts()["meet.ics"]
+    assert (text.count("ATTACH"), "X-KEEP:1" in text) == (2, True)
+
+    calendar.edit("meet.ics", "SUMMARY:entry 0", "SUMMARY:entry zero")
+    assert desk.sync()["server"]["updated"] == 1
+    desk.good("attachments", "uid-0", "--save", "saved")
+    assert (desk.folder / "saved" / "größe 1.bin").read_bytes() == octets

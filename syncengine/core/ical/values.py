@@ -14,6 +14,7 @@ from typing import Any
 from icalendar.parser import Contentline, Parameters, unescape_backslash
 from icalendar.prop import vDDDTypes
 
+from syncengine.core.ical import attach
 from syncengine.core.ical.lines import NO_PROPERTY, Component, Line, broken, unfold
 from syncengine.errors import ItemError
 from syncengine.model.directory import canonical_address
@@ -78,6 +79,10 @@ def values_of(text: str, component: Component, wanted: frozenset[str], zones: Zo
             raise broken(text, line.start, f"{text[line.start : min(line.end, line.start + 40)]!r} is not a property")
         name = line.name.lower()
         if name not in wanted:
+            continue
+        if name == "attach":  # too long for the library's way, and one that cannot be read is left alone
+            if attached := attach.read(values.get(name), unfold(text, line)):
+                values[name] = attached
             continue
         _, params, raw = parts(text, line)
         if name == "attendee" and str(params.get("PARTSTAT", "")).upper() == "DECLINED":

@@ -11,11 +11,13 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
+from types import MappingProxyType
 from zoneinfo import ZoneInfo
 
 from icalendar.parser import Contentline, Parameters
 from icalendar.prop import vDuration
 
+from syncengine.core.ical import attach
 from syncengine.core.ical.lines import Component, Line, parse
 from syncengine.core.ical.occurrences import Changed, extra_occurrence, key_of, occurrence_at
 from syncengine.core.ical.read import (
@@ -46,6 +48,9 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 _COMPONENT = {kind: name for name, kind in KINDS.items()}
 
 
+NONE: attach.Contents = MappingProxyType({})
+
+
 @dataclass(frozen=True, slots=True)
 class _Form:
     """How an item writes a time: `tzid` as it stands there, the zone it means (None: UTC),
@@ -57,12 +62,13 @@ class _Form:
     clock: ZoneInfo
 
 
-def write(text: str, changes: PimValues, zone: ZoneInfo, part: str = "") -> str:
+def write(text: str, changes: PimValues, zone: ZoneInfo, part: str = "", contents: attach.Contents = NONE) -> str:
     """`text` with the properties of `changes` set in the item, or in its part of that key; None or an empty value
     removes a property. An extra date (RDATE) that has no component yet gets one. When a series moves, the
     RECURRENCE-IDs of its changed occurrences follow.
 
-    `zone` is the wall clock of floating times. Raises ItemError when the text cannot be read."""
+    `zone` is the wall clock of floating times; `contents` are those of attachments, which are not written without.
+    Raises ItemError when the text cannot be read."""
     newline = "\r\n" if "\r\n" in text else "\n"
     component, item = find(text, part), read(text, part=part)
     if isinstance(item, NotShareable):
@@ -75,12 +81,15 @@ def write(text: str, changes: PimValues, zone: ZoneInfo, part: str = "") -> str:
     assert component is not None
     if part and (out := changes.get("exdate")):  # only the series itself leaves occurrences out
         changes = {name: value for name, value in changes.items() if name != "exdate"}
-        return write(write(text, changes, zone, part), {"exdate": out}, zone) if find(text) else text
+        return write(write(text, changes, zone, part, contents), {"exdate": out}, zone) if find(text) else text
     edits: list[tuple[int, int, str]] = []
     for name, value in _settled(item, changes, zone):
-        edits += _edit(text, component, name, value, _form(text, component, item, name, zone), newline)
+        if name == "attach":
+            edits += attach.edits(text, component, value, contents, newline)
+        else:
+            edits += _edit(text, component, name, value, _form(text, component, item, name, zone), newline)
     if not part:
-        edits += _followers(text, item, changes, zone, newline)
+        edits += _followers(text, item, changes, zone, newline, contents)
     for start, end, replacement in sorted(edits, reverse=True):
         text = text[:start] + replacement + text[end:]
     return text
@@ -164,7 +173,9 @@ def with_occurrence(text: str, original: Moment, zone: ZoneInfo) -> tuple[str, s
     return text[: master.end] + newline + newline.join(lines) + text[master.end :], key
 
 
-def _followers(text: str, item: Item, changes: PimValues, clock: ZoneInfo, newline: str) -> list[tuple[int, int, str]]:
+def _followers(
+    text: str, item: Item, changes: PimValues, clock: ZoneInfo, newline: str, contents: attach.Contents
+) -> list[tuple[int, int, str]]:
     """What a change of a series means to the components of its occurrences: when it moves, their RECURRENCE-IDs follow
     (RFC 5545 3.8.4.4); one that changes nothing but, say, an alarm goes on changing nothing."""
     edits = []
@@ -173,12 +184,15 @@ def _followers(text: str, item: Item, changes: PimValues, clock: ZoneInfo, newli
         if original is not None:
             edits += _edit_original(text, changed.component, original, clock, newline)
         if changed.idle:
-            edits += _idle_follows(text, changed, original, item, changes, clock, newline)
+            timed = {name: value for name, value in changes.items() if name != "attach"}
+            edits += _idle_follows(text, changed, original, item, timed, clock, newline)
+            if "attach" in changes:
+                edits += attach.edits(text, changed.component, changes["attach"], contents, newline)
     return edits
 
 
 _SHOWN = frozenset(
-    {"summary", "description", "location", "priority", "percent-complete", "completed", "categories", "url"}
+    {"summary", "description", "location", "priority", "percent-complete", "completed", "categories", "url", "attach"}
 )
 """Whether a component changes anything is asked of these, too, whatever is being written."""
 
@@ -353,22 +367,27 @@ def _line(name: str, params: Parameters, value: str) -> str:
     return f"{name.upper()};{params.to_ical().decode('utf-8')}:{value}"
 
 
-def new(kind: Kind, uid: str, values: PimValues, stamp: datetime) -> str:
+def new(kind: Kind, uid: str, values: PimValues, stamp: datetime, contents: attach.Contents = NONE) -> str:
     """The text of an item made here (ACT-8). `stamp` is the DTSTAMP, an instant; times in `values` are written in
-    UTC, except that a repeating one keeps its zone, whose VTIMEZONE then goes along."""
+    UTC, except that a repeating one keeps its zone, whose VTIMEZONE then goes along. `contents`: as for `write`."""
     start = values.get("dtstart")
     zone = start.tzinfo if isinstance(start, datetime) and isinstance(start.tzinfo, ZoneInfo) else None
     zoned = zone is not None and zone.key != "UTC" and bool(values.get("rrule"))
     form = _Form(zone.key if zone and zoned else "", zone if zoned else None, False, ZoneInfo("UTC"))
     body = [f"UID:{uid}", f"DTSTAMP:{_utc_text(stamp)}"]
-    for name, value in sorted(values.items()):
+    attached = "".join(attach.content_lines(values.get("attach"), contents, "\r\n"))
+    for name, value in sorted((n, v) for n, v in values.items() if n != "attach"):
         body += _lines(name, value, Parameters(), form)
     component = _COMPONENT[kind]
     lines = ["BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:-//syncengine//syncengine//EN"]
     if zoned and zone is not None and isinstance(start, datetime):
         lines += _vtimezone(zone, start)
-    lines += [f"BEGIN:{component}", *body, f"END:{component}", "END:VCALENDAR"]
-    return "".join(_fold(line, "\r\n") + "\r\n" for line in lines)
+    lines += [f"BEGIN:{component}", *body]
+    begun, ended = (
+        "".join(_fold(line, "\r\n") + "\r\n" for line in some)
+        for some in (lines, [f"END:{component}", "END:VCALENDAR"])
+    )
+    return begun + attached + ended
 
 
 def _vtimezone(zone: ZoneInfo, start: datetime) -> list[str]:

@@ -98,7 +98,9 @@ def moved_down(old: Values, new: Values, item: Item | None, type_map: TypeMap, c
         return {**type_map.pim_defaults, **shown}
     rows = _down_rows(type_map, is_private(item.values))
     moved = [row for row in rows if _differ(row, old, new, context)]
-    changed = [(row, _image(row, new, context)) for row in moved if not CONVERTERS[row.converter].recurring]
+    changed = [
+        (row, _moved_image(row, old, new, item, context)) for row in moved if not CONVERTERS[row.converter].recurring
+    ]
     whole = down(new, type_map, context)
     said = ((row.pim, whole.get(row.pim, SILENT) if image is SILENT else image) for row, image in changed)
     result = {pim: image for pim, image in said if image is not SILENT}
@@ -185,6 +187,11 @@ def _up_row(row: FieldMap, values: PimValues, context: Context, private: bool) -
 def _image(row: FieldMap, values: Values, context: Context) -> PimValue | Silent:
     convert = CONVERTERS[row.converter].down
     return convert(values, row, context) if convert else SILENT
+
+
+def _moved_image(row: FieldMap, old: Values, new: Values, item: Item, context: Context) -> PimValue | Silent:
+    image, moved = _image(row, new, context), CONVERTERS[row.converter].moved
+    return moved(item.values.get(row.pim), _image(row, old, context), image) or None if moved else image
 
 
 def _shadowed(row: FieldMap, value: Value, context: Context, shadow: Values) -> Value:

@@ -7,7 +7,7 @@ value of the row's property. Neither raises, whatever the values are. Two conven
   is the field type's empty value.
 * Going down, None means "the item has no such property", and `SILENT` means "this row has nothing to say about it".
 
-Times, people and series have modules of their own; the table at the end holds all of them.
+Times, people, attachments and series have modules of their own; the table at the end holds all of them.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
-from syncengine.core.mapping import moments, people, series
+from syncengine.core.mapping import attachments, moments, people, series
 from syncengine.core.mapping.context import Context
 from syncengine.core.mapping.properties import INTEGERS
 from syncengine.core.mapping.silence import SILENT, Silent
@@ -34,8 +34,9 @@ class Converter:
     """A pair. `gives`: types of field it can serve; properties, fields: the only ones it serves (empty: any).
 
     joint: other rows may write the same property as well. recurring: it is one of several that say together when a
-    series takes place, so `series.moved_down` changes an item there. value_map: whether a row must (True), may (None)
-    or must not (False) name one."""
+    series takes place, so `series.moved_down` changes an item there. moved: what a list of the item's becomes when the
+    activity's changed (there, old, new); without, it becomes the activity's. value_map: whether a row must (True), may
+    (None) or must not (False) name one."""
 
     gives: frozenset[FieldType]
     up: Up | None = None
@@ -44,6 +45,7 @@ class Converter:
     fields: frozenset[str] = frozenset()
     joint: bool = False
     recurring: bool = False
+    moved: Callable[[object, object, object], tuple[str, ...]] | None = None
     value_map: bool | None = False
 
 
@@ -185,6 +187,13 @@ CONVERTERS: Mapping[str, Converter] = {
     "employees": Converter(_only(T.IDS), people.employees_up, properties=_only("attendee")),
     "contacts": Converter(_only(T.IDS), people.contacts_up, properties=_only("attendee")),
     "participants": Converter(_only(T.ADDRESSES), people.participants_up, properties=_only("attendee")),
+    "attachments": Converter(
+        _only(T.ATTACHMENTS),
+        attachments.attachments_up,
+        attachments.attachments_down,
+        _only("attach"),
+        moved=attachments.moved,
+    ),
     "repeating": Converter(
         _only(T.FLAG, T.TEXT, T.DATE),
         series.rule_up,

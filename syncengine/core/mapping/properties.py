@@ -14,7 +14,7 @@ PROPERTIES: Mapping[str, frozenset[Kind]] = {
     **dict.fromkeys(("summary", "description", "location", "class", "status", "priority", "categories", "url"), _BOTH),
     **dict.fromkeys(("dtstart", "dtstamp", "created", "last-modified", "sequence", "uid", "geo", "resources"), _BOTH),
     **dict.fromkeys(("organizer", "attendee", "contact", "comment", "related-to"), _BOTH),
-    **dict.fromkeys(("rrule", "rdate", "exdate", "recurrence-id", "color", "conference", "image"), _BOTH),
+    **dict.fromkeys(("rrule", "rdate", "exdate", "recurrence-id", "attach", "color", "conference", "image"), _BOTH),
     **dict.fromkeys(("dtend", "transp"), _EVENT),
     **dict.fromkeys(("due", "completed", "percent-complete"), _TODO),
 }

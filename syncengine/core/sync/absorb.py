@@ -82,7 +82,7 @@ def absorb(proxy: Proxy, pim: str, resource: Resource, new: Item, type_map: Type
     if old and later and moved.keys() & (when := recurring(type_map)):  # all of it is told to one and the same day
         moved |= {name: value for name, value in up(new, type_map, me).items() if name in when}
         seen = replace(seen, more_from=later)
-    lists = {n: united(before[n], v, proxy.values.get(n)) for n, v in moved.items() if n in before and _is_list(n)}
+    lists = {n: united(n, before[n], v, proxy.values.get(n)) for n, v in moved.items() if n in before and _is_list(n)}
     shown = {name: value for name, value in proxy.shown.items() if name not in moved}
     return replace(seen, values={**proxy.values, **moved, **lists, **_renamed(proxy, state)}, shown=shown)
 

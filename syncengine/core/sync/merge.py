@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from syncengine.core.mapping import attachments
 from syncengine.core.sync.roles import Role, newer_revision
 from syncengine.model.activity import SERVER_ONLY, field_type
 from syncengine.model.mapping import Direction, FieldMap, Policy
 from syncengine.model.proxy import Held, Proxy, same
-from syncengine.model.values import SETS, Value
+from syncengine.model.values import SETS, FieldType, Value
 
 Rows = Mapping[str, FieldMap]
 
@@ -80,7 +81,7 @@ def _both(
     assert proxy.server is not None
     here, there = proxy.values.get(name), proxy.server.values.get(name)
     if field_type(name) in SETS:
-        everybody = united(proxy.agreed.get(name), here, there)
+        everybody = united(name, proxy.agreed.get(name), here, there)
         if everybody != tuple(there or ()):  # type: ignore[arg-type]
             push[name] = everybody
         else:
@@ -95,8 +96,10 @@ def _both(
         held.append(Held(name, "changed differently on both sides", proxy.agreed.get(name), here, there))
 
 
-def united(base: Value, here: Value, there: Value) -> Value:
+def united(name: str, base: Value, here: Value, there: Value) -> Value:
     """The server's set with what was added and removed here."""
+    if field_type(name) is FieldType.ATTACHMENTS:
+        return attachments.moved(there, base, here)
     sets: list[set[Any]] = [set(v) if isinstance(v, tuple) else set() for v in (base, here, there)]
     old, mine, theirs = sets
     return tuple(sorted((theirs | (mine - old)) - (old - mine), key=str))

@@ -9,9 +9,11 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
+from syncengine.core.contents import attachments_of
+from syncengine.core.ical.attach import Contents
 from syncengine.core.ical.attendees import with_attendees
 from syncengine.core.ical.href import split_href
-from syncengine.core.ical.write import new, write
+from syncengine.core.ical.write import NONE, new, write
 from syncengine.core.mapping.apply import matches, moved_down
 from syncengine.core.mapping.context import Context
 from syncengine.core.mapping.series import CannotShow, exceptions_kept
@@ -20,6 +22,7 @@ from syncengine.core.sync.merge import merge
 from syncengine.core.sync.reconcile import pulled
 from syncengine.core.sync.roles import gets_item, role_in, shows_server_changes
 from syncengine.model.activity import derived_uid
+from syncengine.model.attachment import Attachment
 from syncengine.model.item import Item, PimValues
 from syncengine.model.mapping import FieldMap, Mapping, TypeMap
 from syncengine.model.pim import Kind
@@ -45,6 +48,7 @@ class ItemWrite:
     because: str
     after: Proxy
     changes: PimValues = field(default_factory=dict)  # what of the item changes, where it is one part of a resource
+    contents: Contents = field(default_factory=dict)  # of the attachments among them
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +71,27 @@ def type_of(proxy: Proxy, mapping: Mapping) -> TypeMap | None:
     return mapping.for_display(values.get("display_in"))
 
 
-def reflect(proxy: Proxy, mapping: Mapping, me: Context, pims: dict[str, str], stamp: datetime) -> Reflection:
+def attachments_to_show(proxy: Proxy, mapping: Mapping, me: Context) -> list[Attachment]:
+    """The attachments the item of a live, shared proxy, or the item it gets, shows from now on."""
+    server = proxy.server
+    if server is None or not server["attachments"] or proxy.there is not There.LIVE or proxy.share is not Share.SHARED:
+        return []
+    if proxy.item is None:
+        shown = gets_item(server, mapping.for_display(server["display_in"]), me)
+        return attachments_of(server["attachments"]) if shown else []
+    if not shows_server_changes(proxy, me):
+        return []
+    pull = merge(proxy, rows_of(type_of(proxy, mapping)), role_in(proxy, me)).pull.get("attachments")
+    known = {a.text for a in attachments_of(proxy.values.get("attachments"))}
+    return [a for a in attachments_of(pull) if a.text not in known]
+
+
+def reflect(
+    proxy: Proxy, mapping: Mapping, me: Context, pims: dict[str, str], stamp: datetime, contents: Contents = NONE
+) -> Reflection:
     """What the item of a live, shared proxy must show. `pims` names, per kind, the collection that gets new items;
-    `stamp` is the present instant, for new items."""
+    `stamp` is the present instant, for new items; `contents` are those of `attachments_to_show`: what is not there is
+    not written."""
     if proxy.share is Share.DELETED and proxy.there is There.DELETED and proxy.item is not None and proxy.item.made:
         return Reflection(proxy, deletion(proxy, without_activity(proxy), "its activity was deleted by hand"))
     if proxy.there is not There.LIVE or proxy.server is None or proxy.share is not Share.SHARED:
@@ -81,7 +103,7 @@ def reflect(proxy: Proxy, mapping: Mapping, me: Context, pims: dict[str, str], s
     if proxy.item is not None and type_map is not None and shown_as is not type_map and "display_in" in merged.pull:
         return _shown_elsewhere(proxy)
     if proxy.item is None:
-        return _without_item(pulled(proxy, merged.pull), shown_as, me, pims, stamp)
+        return _without_item(pulled(proxy, merged.pull), shown_as, me, pims, stamp, contents)
     after = replace(pulled(proxy, merged.pull), shown={})
     if not (merged.pull or proxy.shown) or type_map is None or not shows_server_changes(proxy, me):
         return Reflection(after)
@@ -95,7 +117,7 @@ def reflect(proxy: Proxy, mapping: Mapping, me: Context, pims: dict[str, str], s
     if not changes and not guests:
         return Reflection(_with_changed(after, item, me))
     part = split_href(proxy.item.href)[1]
-    text = write(proxy.item.text, changes, me.zone, part) if changes else proxy.item.text
+    text = write(proxy.item.text, changes, me.zone, part, contents) if changes else proxy.item.text
     text = with_attendees(text, guests, me.user_addresses[0], part)
     if text == proxy.item.text:
         return Reflection(after)
@@ -103,7 +125,10 @@ def reflect(proxy: Proxy, mapping: Mapping, me: Context, pims: dict[str, str], s
     done = replace(after, item=replace(proxy.item, text=text, etag=""))
     done = _with_changed(done, snapshot(done, type_map), me)
     return Reflection(
-        proxy, ItemWrite(Verb.UPDATE, proxy.item.pim, proxy.item.href, text, proxy.item.etag, because, done, changes)
+        proxy,
+        ItemWrite(
+            Verb.UPDATE, proxy.item.pim, proxy.item.href, text, proxy.item.etag, because, done, changes, contents
+        ),
     )
 
 
@@ -166,7 +191,7 @@ def deletion(proxy: Proxy, after: Proxy, because: str) -> ItemWrite:
 
 
 def _without_item(
-    proxy: Proxy, type_map: TypeMap | None, me: Context, pims: dict[str, str], stamp: datetime
+    proxy: Proxy, type_map: TypeMap | None, me: Context, pims: dict[str, str], stamp: datetime, contents: Contents
 ) -> Reflection:
     assert proxy.server is not None
     if not gets_item(proxy.server, type_map, me) or type_map is None or type_map.kind not in pims:
@@ -174,7 +199,7 @@ def _without_item(
     if not matches(type_map.filter, proxy.server.values):
         return Reflection(proxy)
     uid = derived_uid(proxy.server.id)
-    text = new(type_map.kind, uid, moved_down({}, proxy.values, None, type_map, me), stamp)
+    text = new(type_map.kind, uid, moved_down({}, proxy.values, None, type_map, me), stamp, contents)
     pim = pims[type_map.kind]
     state = ItemState(pim, "", "", text, uid, made=True)
     after = replace(proxy, item=state, kind=type_map.kind)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date, datetime, timedelta
+from hashlib import sha256
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -12,10 +13,11 @@ from syncengine.core.directory_file import parse_directory
 from syncengine.core.ical.occurrences import key_of
 from syncengine.core.ical.read import read
 from syncengine.core.ical.write import find, new, with_occurrence, write
+from syncengine.model.attachment import Attachment
 from syncengine.model.item import Item
 from syncengine.model.pim import Kind
 from syncengine.model.values import Json
-from syncengine.services import activity_editing
+from syncengine.services import activity_editing, attachments
 from syncengine.services.scenario.runs import zone_of
 from syncengine.services.scenario.stage import (
     Actor,
@@ -38,7 +40,7 @@ from syncengine.services.sync import braking
 
 def saves(here: Play, actor: Actor, details: Any) -> None:
     """A new item; `text` gives it as iCalendar, otherwise properties are named as in RFC 5545, `start` and `end`
-    in short, `kind` event or todo, `lines` whole content lines to keep."""
+    in short, `kind` event or todo, `lines` whole content lines to keep, `files` attachments inside it."""
     if "text" in details:
         text, uid = details["text"].replace("\r\n", "\n").replace("\n", "\r\n"), details.get("uid", "item")
     else:
@@ -48,16 +50,29 @@ def saves(here: Play, actor: Actor, details: Any) -> None:
 
 
 def _item_text(here: Play, details: Mapping[str, Any]) -> str:
-    values = {long(n): native(v) for n, v in details.items() if n not in ("uid", "kind", "lines", "href", "zone")}
+    given = ("uid", "kind", "lines", "href", "zone", "files")
+    values = {long(n): native(v) for n, v in details.items() if n not in given}
+    files = dict(_file(one) for one in each(details.get("files", ())))
     if zone := details.get("zone"):
         values = {n: _in_zone(v, ZoneInfo(zone)) for n, v in values.items()}
     people = {n: values.pop(n) for n in ("organizer", "attendee") if n in values}
-    text = new(Kind(details.get("kind", "event")), details["uid"], values, here.now)
+    values |= {"attach": tuple(a.text for a in files)} if files else {}
+    contents = {a.digest: content for a, content in files.items()}
+    text = new(Kind(details.get("kind", "event")), details["uid"], values, here.now, contents)
     lines = [f"{n.upper()}:mailto:{a}" for n, found in people.items() for a in each(found)] + list(
         details.get("lines", ())
     )
     end = "END:VTODO" if "END:VTODO" in text else "END:VEVENT"
     return text.replace(end, "".join(f"{line}\r\n" for line in lines) + end)
+
+
+def _file(said: Any) -> tuple[Attachment, bytes]:
+    """An attachment as a story writes it: `name`, and `content` as text, or `size` in bytes, or `link`."""
+    name, media_type = said["name"], said.get("type", "text/plain")
+    if link := said.get("link"):
+        return Attachment(name, media_type, uri=link), b""
+    content = said["content"].encode() if "content" in said else name.encode()[:1] * said["size"]
+    return Attachment(name, media_type, sha256(content).hexdigest(), len(content)), content
 
 
 def _in_zone(value: Any, zone: ZoneInfo) -> Any:
@@ -68,11 +83,14 @@ def _in_zone(value: Any, zone: ZoneInfo) -> Any:
 
 def changes(here: Play, actor: Actor, details: Any) -> None:
     """Properties set in the item's own text; an empty text takes one away. `line` replaces one content line by
-    another: [old, new]."""
+    another: [old, new]; `files` are all attachments it has from now on."""
     resource = item_of(here, actor, uid_of(here, details))
-    given = ("uid", "activity", "attendee", "organizer", "line")
+    given = ("uid", "activity", "attendee", "organizer", "line", "files")
     changes = {long(n): native(v) for n, v in details.items() if n not in given}
-    text = write(resource.text, changes, zone_of(actor)) if changes else resource.text
+    files = dict(_file(one) for one in details.get("files", ()))
+    changes |= {"attach": tuple(a.text for a in files)} if "files" in details else {}
+    contents = {a.digest: content for a, content in files.items()}
+    text = write(resource.text, changes, zone_of(actor), "", contents) if changes else resource.text
     if "line" in details:
         old, new_line = details["line"]
         if f"{old}\r\n" not in text:
@@ -196,6 +214,21 @@ def sets(here: Play, actor: Actor, details: Any) -> None:
     values = {n: native(v) for n, v in details.items() if n != "activity"}
     now = activity_editing.FromNowOn(here.now.date(), here.mapping.patterns, zone_of(actor))
     activity_editing.edit(actor.server, identity, plain(values), lambda: next(here.ids), now)
+
+
+def attaches(here: Play, actor: Actor, details: Any) -> None:
+    """A file or a link, as `saves` has them, is attached on the server."""
+    attachment, content = _file(details)
+    activity = attachments.find(actor.server, _activity_id(here, actor, details["activity"]))
+    if attachment.digest:
+        actor.server.upload(attachment.digest, attachment.size, [content])
+    listed = [*(a.text for a in attachments.of(activity)), attachment.text]
+    activity_editing.edit(actor.server, activity.id, {"attachments": listed}, lambda: next(here.ids))
+
+
+def detaches(here: Play, actor: Actor, details: Any) -> None:
+    identity = _activity_id(here, actor, details["activity"])
+    attachments.detach(actor.server, identity, details["name"], lambda: next(here.ids))
 
 
 def removes(here: Play, actor: Actor, details: Any) -> None:

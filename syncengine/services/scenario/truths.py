@@ -7,6 +7,7 @@ from datetime import date
 from typing import Any
 
 from syncengine import render
+from syncengine.core.contents import attachments_of
 from syncengine.core.ical.read import read
 from syncengine.core.sync.absorb import properties
 from syncengine.model.activity import field_type
@@ -32,9 +33,9 @@ from syncengine.services.sync.run import known_directory
 
 def sees(here: Play, actor: Actor, details: Any) -> None:
     """An item in the calendar with these properties; `activity` names the one it was made from, `lines` must stand in
-    its text just so, properties named in `without` must not be there."""
+    its text just so, properties named in `without` must not be there, `files` are the names of its attachments."""
     resource = item_of(here, actor, uid_of(here, details))
-    item = read(resource.text, {*properties(here.mapping), *(long(n) for n in details)})
+    item = read(resource.text, {*properties(here.mapping), *(long(n) for n in details), "attach"})
     assert isinstance(item, Item)
     for name, expected in details.items():
         if name == "lines":
@@ -46,8 +47,16 @@ def sees(here: Play, actor: Actor, details: Any) -> None:
             there = [n for n in each(expected) if re.search(rf"^{n}[;:]", own, re.MULTILINE | re.IGNORECASE)]
             if there:
                 raise Untrue(f"the item has the property {there[0]}")
+        elif name == "files":
+            _check_names(item.values.get("attach"), expected)
         elif name not in ("uid", "activity") and not equal(item.values.get(long(name)), native(expected)):
             raise Untrue(f"{name} is {item.values.get(long(name))!r}, not {expected!r}")
+
+
+def _check_names(texts: Any, expected: Any) -> None:
+    names = sorted(a.name for a in attachments_of(texts))
+    if names != sorted(each(expected)):
+        raise Untrue(f"what is attached is {names}, not {expected}")
 
 
 def equal(found: Any, expected: Any) -> bool:
@@ -74,6 +83,9 @@ def server_has(here: Play, actor: Actor, details: Any) -> None:
         row = only(rows, "description", details["description"])
     for field_name, expected in details.items():
         if field_name == "name":
+            continue
+        if field_name == "attachments":
+            _check_names(tuple(row["attachments"]), expected)
             continue
         found = row.get(field_name)
         wanted = native(expected)

@@ -118,7 +118,7 @@ class ItemWrites:
                         "What changed of this occurrence waits: its series cannot be synchronized as it is now.",
                         fix="See what is said of the series.",
                     )
-                text = ical.write(text, write.changes, self.work.zone, now[part])
+                text = ical.write(text, write.changes, self.work.zone, now[part], write.contents)
                 carried.append(write)
             except ItemError as e:
                 with self.state.transaction():

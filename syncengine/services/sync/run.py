@@ -45,6 +45,7 @@ from syncengine.model.report import Report, RunState
 from syncengine.ports import ClientState
 from syncengine.services import folder
 from syncengine.services.sync import braking
+from syncengine.services.sync.contents import ContentSide
 from syncengine.services.sync.item_writes import ItemWrites
 from syncengine.services.sync.pim_side import PimSide
 from syncengine.services.sync.server_side import PROBLEMS, SIDE, ServerSide, held_back
@@ -52,6 +53,8 @@ from syncengine.services.sync.work import BATCH, ODD, Work, as_item_error
 
 PASSES = 3
 """How often one run looks again because something changed while it was being written."""
+MOST_TEXT = 16_000_000
+"""Characters of items that wait in memory to be written: attachments make them long."""
 
 
 class Sync:
@@ -62,6 +65,7 @@ class Sync:
         self.server_side = ServerSide(work)
         self.item_writes = ItemWrites(work)
         self.cut_short = False
+        self.contents = ContentSide(work)
 
     def run(self) -> Report:
         """Synchronize. Errors of items are in the report; those of a side end the run, raised after what was done is
@@ -101,6 +105,8 @@ class Sync:
                 self._greet()
                 failed += self._absorb()
             self._go_on()
+            if attempt == 0:
+                self.contents.retry()
             self.server_side.recover()
             self.server_side.take_in()
             self._brake()
@@ -229,6 +235,7 @@ class Sync:
                 self.work.save(waiting, dirty=False)
             batch = [p for p in batch if p.id not in {w.id for w in waiting}]
         decisions = [d for p in batch if p.share is not Share.NEVER and (d := self._decide(p)) is not None]
+        decisions = self.contents.send(decisions, self._decide)
         ended = [d.proxy for d in decisions if held_back(d)]
         forgotten = [d.proxy.id for d in decisions if d.verdict is Verdict.FORGET]
         with self.state.transaction():
@@ -279,11 +286,13 @@ class Sync:
     def _show(self, live: Sequence[Proxy], planned: list[Reflection]) -> None:
         """Lay what came down onto the items; a proxy that has lost its item may get another one (ACT-6)."""
         settled: list[Proxy] = []
+        again: list[Proxy] = []
         usable = {c.name for c in self.work.active}
         for proxy in live:
             try:
                 mapping = self.work.mapping_of(proxy)
-                found = reflect(proxy, mapping, self.work.me(mapping), self._homes, self.work.clock())
+                contents = self.contents.fetch(proxy)
+                found = reflect(proxy, mapping, self.work.me(mapping), self._homes, self.work.clock(), contents)
             except ODD as e:
                 self._failed(proxy, as_item_error(e))
                 continue
@@ -291,15 +300,22 @@ class Sync:
                 settled.append(found.proxy)
             elif found.write.pim in usable:  # otherwise it waits for a run that may write there
                 planned.append(found)
-        writes, loud = self._without_mail(planned)
+            if sum(len(one.write.text) for one in planned if one.write) > MOST_TEXT:
+                again += self._carry_out(planned)
+                planned = []
         with self.state.transaction():
             self.work.save([p for p in settled if not untold(p)], dirty=False)
             self.work.save([p for p in settled if untold(p)], dirty=True)
-            self.work.save([waiting(p) for p in loud], dirty=True)  # looked at again until it may be written
         self.work.again = self.work.again or any(untold(p) for p in settled)
-        again = self.item_writes.carry_out(writes)
+        again += self._carry_out(planned)
         if again:
             self._show(again, [])
+
+    def _carry_out(self, planned: Sequence[Reflection]) -> list[Proxy]:
+        writes, loud = self._without_mail(planned)
+        with self.state.transaction():
+            self.work.save([waiting(p) for p in loud], dirty=True)  # looked at again until it may be written
+        return self.item_writes.carry_out(writes)
 
     def _without_mail(self, planned: Sequence[Reflection]) -> tuple[list[ItemWrite], list[Proxy]]:
         """What can be written, and the proxies whose writes would make the calendar's server send mail nobody asked
