@@ -160,7 +160,15 @@ def open_work(config: Config, stack: ExitStack, *, chosen: Sequence[str] | None 
         pim = open_pim(pim_config)
         stack.callback(pim.close)
         collections.append(
-            Collection(pim_config.name, pim, mappings[pim_config.name], pim_config.share_new, pim_config.share_existing)
+            Collection(
+                pim_config.name,
+                pim,
+                mappings[pim_config.name],
+                pim_config.share_new,
+                pim_config.share_existing,
+                pim_config.save_mail,
+                pim_config.most_bytes,
+            )
         )
     return Work(
         state=state,

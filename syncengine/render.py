@@ -78,6 +78,7 @@ def report_json(report: Report, error: SyncEngineError | None = None) -> dict[st
         ],
         "reason": report.reason,
         "deletions": [{"key": d.key, "description": d.description, "side": d.side} for d in report.deletions],
+        "notices": [_problem_json(n) for n in report.notices],
         "problems": problems,  # type: ignore[dict-item]
     }
 
@@ -106,6 +107,9 @@ def report_text(report: Report, *, colour: bool = False) -> str:
     for problem in report.problems[:SHOWN]:
         lines.append(f"  problem {problem.where}: {problem.what}")
         lines.append(f"          {problem.fix}")
+    for notice in report.notices[:SHOWN]:
+        lines.append(f"  note    {notice.where}: {notice.what}")
+        lines.append(f"          {notice.fix}")
     return "\n".join(lines)
 
 

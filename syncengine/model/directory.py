@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -67,6 +68,12 @@ class Directory:
     @cached_property
     def _contacts_by_address(self) -> Mapping[str, Contact]:
         return _by_address(self.contacts)
+
+    @cached_property
+    def doubtful(self) -> frozenset[str]:
+        """Addresses several contacts have: whose they are is not guessed."""
+        named = Counter(a for c in self.contacts for a in {canonical_address(a) for a in c.addresses})
+        return frozenset(address for address, count in named.items() if count > 1)
 
     @cached_property
     def _employees_by_id(self) -> Mapping[str, Employee]:

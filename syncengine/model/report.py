@@ -39,7 +39,8 @@ class Doomed:
 @dataclass(slots=True)
 class Report:
     """Filled while a run goes on. `writes` counts (side, what was done); `conflicts` are (key, description, held);
-    `deletions` is what a brake asks about."""
+    `deletions` is what a brake asks about;
+    `notices` is what to know, though nothing waits for it."""
 
     run: str = ""
     dry_run: bool = False
@@ -51,6 +52,7 @@ class Report:
     failed: int = 0
     not_shareable: int = 0
     actions: list[Action] = field(default_factory=list)
+    notices: list[Problem] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     conflicts: list[tuple[str, str, Held]] = field(default_factory=list)
     deletions: list[Doomed] = field(default_factory=list)

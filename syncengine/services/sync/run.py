@@ -34,6 +34,7 @@ from syncengine.model.proxy import Proxy, Share, There
 from syncengine.model.report import Report, RunState
 from syncengine.services.sync import braking
 from syncengine.services.sync.item_writes import ItemWrites
+from syncengine.services.sync.messages import Messages
 from syncengine.services.sync.pim_side import PimSide
 from syncengine.services.sync.server_side import PROBLEMS, SIDE, ServerSide, held_back
 from syncengine.services.sync.work import BATCH, ODD, Work, as_item_error
@@ -49,6 +50,7 @@ class Sync:
         self.work, self.state = work, work.state
         self.server_side = ServerSide(work)
         self.item_writes = ItemWrites(work)
+        self.messages = Messages(work)
 
     def run(self) -> Report:
         """Synchronize. Errors of items are in the report; those of a side end the run, raised after what was done is
@@ -93,6 +95,7 @@ class Sync:
             if not self.work.again or self.work.dry_run:
                 break
         self._report_clashes()
+        failed += self.messages.failed
         if failed:
             raise failed[0]
 
@@ -174,7 +177,14 @@ class Sync:
                 e.where = e.where or collection.name
                 self.work.failed.add(collection.name)
                 failed.append(e)
+        self._forget_lost()
         return failed
+
+    def _forget_lost(self) -> None:
+        """Messages that are gone, were shared by nobody, and have turned up in no collection."""
+        lost, self.work.lost = self.state.proxies(self.work.lost), []
+        with self.state.transaction():
+            self.state.forget([p.id for p in lost.values() if not p.has_item and p.share is not Share.UNSHARED])
 
     def _go_on(self) -> None:
         """Tell more of the endless series that were told up to a day (REC-4)."""
@@ -209,6 +219,7 @@ class Sync:
 
     def _settle_batch(self, batch: Sequence[Proxy]) -> None:
         self.work.busy = True
+        batch = self.messages.complete(batch)
         waiting = [replace(p, share=Share.NEVER) for p in batch if self._is_guests_change(p)]
         if waiting:
             with self.state.transaction():
@@ -360,6 +371,7 @@ def _summary(report: Report) -> dict[str, Any]:
         "unchanged": report.unchanged,
         "held": report.held,
         "failed": report.failed,
+        "notices": [asdict(p) for p in report.notices],
         "actions": [asdict(a) for a in report.actions],
     }
 

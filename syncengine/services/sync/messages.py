@@ -1,0 +1,90 @@
+"""Reads the whole of messages that are about to be told to the server: text and files (EML-4)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import cast
+
+from syncengine.core.sync.absorb import snapshot
+from syncengine.core.sync.messages import Contents, concerned, contents, is_to_be_read, with_contents
+from syncengine.errors import SideError
+from syncengine.model.proxy import Proxy
+from syncengine.ports import Mailbox
+from syncengine.services.sync.server_side import PROBLEMS
+from syncengine.services.sync.work import ODD, Collection, Work, as_item_error
+
+PIECE = 1_000_000
+
+
+class Messages:
+    """`failed`: what kept whole mailboxes from being read; their messages wait for the next run."""
+
+    def __init__(self, work: Work) -> None:
+        self.work = work
+        self.failed: list[SideError] = []
+
+    def complete(self, batch: Sequence[Proxy]) -> list[Proxy]:
+        """The batch, its shared messages with their contents; without those that cannot be read now. A dry run does
+        not read them: what would be told is known without."""
+        if self.work.dry_run:
+            return list(batch)
+        found = (self._complete(p) if is_to_be_read(p) else p for p in batch)
+        return [p for p in found if p is not None]
+
+    def _complete(self, proxy: Proxy) -> Proxy | None:
+        assert proxy.item is not None
+        collection = self.work.collection(proxy.item.pim)
+        type_map = self.work.type_of(proxy)
+        if collection is None or type_map is None or collection.name in self.work.failed:
+            return None
+        try:
+            found = self._read(collection, proxy)
+            self._say(proxy, found, collection)
+            return with_contents(proxy, found, type_map, self.work.me(collection.mapping))
+        except ODD as e:
+            error = as_item_error(e)
+            where = f"{collection.name}/{proxy.item.href}"
+            with self.work.state.transaction():
+                self.work.fail(PROBLEMS, proxy.id, replace(error.problem, where=where))
+        except SideError as e:
+            e.where = e.where or collection.name
+            self.work.failed.add(collection.name)
+            self.failed.append(e)
+        return None
+
+    def _read(self, collection: Collection, proxy: Proxy) -> Contents:
+        """Twice the size of a file is read at most: that much is its encoding, and the text."""
+        assert proxy.item is not None
+        limit = 2 * collection.most_bytes
+        pieces: list[bytes] = []
+        with cast(Mailbox, collection.pim).open(proxy.item.href, limit) as stream:
+            while piece := stream.read(PIECE):
+                pieces.append(piece)
+        raw = b"".join(pieces)
+        return contents(
+            raw,
+            complete=len(raw) < limit,
+            save=collection.save_mail,
+            most_bytes=collection.most_bytes,
+            subject=str(proxy.values.get("description") or ""),
+        )
+
+    def _say(self, proxy: Proxy, found: Contents, collection: Collection) -> None:
+        """What a person should know of it: files that are not saved, and addresses whose owner was not guessed."""
+        subject = f"{proxy.key} ({proxy.values.get('description') or 'no subject'})"
+        for name in found.left_out:
+            self.work.notice(
+                f"The file {name!r} is not saved: it is larger than {collection.most_bytes / 1_000_000:g} MB, or its "
+                "message has too much before it.",
+                subject,
+                "Raise max_attachment_mb of this [[pim]] before the next such message is shared.",
+            )
+        type_map = self.work.type_of(proxy)
+        item = snapshot(proxy, type_map) if type_map else None
+        for address in concerned(item, self.work.me(collection.mapping)).doubtful if item else ():
+            self.work.notice(
+                f"{address} is the address of several contacts: none of them is related.",
+                subject,
+                f'Relate the right one with "syncengine share {proxy.key} --contact ID", or give it the address alone.',
+            )
