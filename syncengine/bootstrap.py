@@ -20,6 +20,7 @@ from syncengine.times import Clock, system_clock
 
 if TYPE_CHECKING:
     from syncengine.services.activity_editing import FromNowOn
+    from syncengine.services.scenario.stage import Postbox
     from syncengine.services.sync import Work
 
 SCHEMA = "mapping.xsd"
@@ -199,6 +200,11 @@ class _Stage:
         from connectors.memory.pim import MemoryPim
 
         return MemoryPim()
+
+    def mailbox(self, user: str) -> Postbox:
+        from connectors.memory.mailbox import MemoryMailbox
+
+        return MemoryMailbox()
 
     def state(self, user: str) -> ClientState:
         from syncengine.store.state import State

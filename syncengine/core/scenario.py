@@ -13,9 +13,9 @@
 
 Each step is one user and one verb; `say` tells the reader why. What people do: `saves`, `changes`,
 `changes_occurrence`, `restores_occurrence`, `deletes`, `renames`, `receives`, `syncs`, `rehearses`, `shares`,
-`unshares`, `confirms`, `disconnects`, `reconnects`; and `days_pass`. What they do on the server: `adds`, `sets`,
-`removes`, `imports`. What must be true: `sees`, `sees_nothing_of`, `server_has`, `server_has_nothing_of`,
-`server_count`, `holds`, `explains`.
+`unshares`, `confirms`, `disconnects`, `reconnects`, `receives_mail`, `loses_mail`, `renumbers_mail`; and `days_pass`.
+What they do on the server: `adds`, `sets`, `removes`, `imports`. What must be true: `sees`, `sees_nothing_of`,
+`server_has`, `server_has_nothing_of`, `server_count`, `holds`, `explains`, `has_mail`, `suggests`.
 
 * `saves`: a new item. `uid`, `kind` (event or todo), then properties as in RFC 5545, `start`, `end`, `percent` and
   `body` in short; `lines`: whole content lines; or everything as `text`. `changes`: the same for an item that is
@@ -27,12 +27,17 @@ Each step is one user and one verb; `say` tells the reader why. What people do: 
 * `syncs`: one run; a second one right after it would have nothing to do. Numbers it does not name must be zero
   (`unchanged`, `held`, `failed` and `not_shareable` only count when named). `stopped`: words of the reason the run
   ended early. `rehearses`: the same as a dry run.
-* `disconnects = "server"` (or `"calendar"`): it does not answer; with `after writing`, it does what it is told and the
-  answer is lost. `reconnects = true` ends it.
+* `receives_mail`: a message comes into the user's mailbox (or into what they sent): `id`, `from`, `to`, `cc`, `bcc`,
+  `subject`, `date`, `importance`, `sensitivity`, `body` or `html`, `attach` (names of files). `loses_mail` takes it
+  away, `renumbers_mail = true` is a mail server that numbers anew, `has_mail` says it is there, `suggests` what
+  it might be related to. `shares` may relate: `{ uid, account, opportunity, contacts, employees }`.
+* `syncs = { notes = "words" }`: what a run tells beside its counts; `server_has = { files = [...] }`: attachments.
+* `disconnects = "server"` (or `"calendar"`, `"mailbox"`): it does not answer; with `after writing`, it does what it is
+  told and the answer is lost. `reconnects = true` ends it.
 * `sees`: an item with these values, these `lines`, and `without` these properties.
 
 `[users.NAME]` says what is special about a user: `share_new`, `share_existing` (lists of kinds), `addresses`, `zone`;
-`employee` and `calendar` make a second client of the same person, with the same calendar.
+`save_mail`, `most_bytes`; `employee` and `calendar` make a second client of the same person, with the same calendar.
 Every story ends with runs of every user that must come to have nothing to do.
 """
 
@@ -47,27 +52,31 @@ from syncengine.model.scenario import Scenario, Step
 
 VERBS = (
     "saves", "changes", "changes_occurrence", "restores_occurrence", "deletes", "renames", "receives", "syncs",
-    "rehearses", "shares", "unshares", "confirms", "disconnects", "reconnects", "days_pass",
+    "receives_mail", "loses_mail", "renumbers_mail", "has_mail", "suggests", "rehearses", "shares",
+    "unshares", "confirms", "disconnects", "reconnects", "days_pass",
     "adds", "sets", "removes", "imports",
     "sees", "sees_nothing_of", "server_has", "server_has_nothing_of", "server_count", "holds", "explains",
 )  # fmt: skip
 _A_TABLE, _WORDS = "a table, { … }", "a text, or a list of texts"
 _SHAPES: dict[str, tuple[str, tuple[type, ...]]] = {
     **dict.fromkeys(VERBS, (_A_TABLE, (dict,))),
-    **dict.fromkeys(("sees_nothing_of", "server_has_nothing_of", "deletes"), (_WORDS, (str, list))),
-    **dict.fromkeys(("shares", "unshares", "disconnects"), ("a text", (str,))),
-    **dict.fromkeys(("confirms", "reconnects"), ("true", (bool,))),
+    **dict.fromkeys(
+        ("sees_nothing_of", "server_has_nothing_of", "deletes", "loses_mail", "has_mail"), (_WORDS, (str, list))
+    ),
+    **dict.fromkeys(("unshares", "disconnects"), ("a text", (str,))),
+    "shares": (f"a text, or {_A_TABLE}", (str, dict)),
+    **dict.fromkeys(("confirms", "reconnects", "renumbers_mail"), ("true", (bool,))),
     "removes": (f"{_WORDS}, or {_A_TABLE}", (str, list, dict)),
     "server_count": ("a number", (int,)),
     "days_pass": ("a number", (int,)),
 }
 _NAMES = ("story", "requirements", "step", "users", "directory", "mapping")
-_SETTINGS = ("share_new", "share_existing", "addresses", "zone", "employee", "calendar")
+_SETTINGS = ("share_new", "share_existing", "addresses", "zone", "employee", "calendar", "save_mail", "most_bytes")
 COUNTS = (
     "pim_created", "pim_updated", "pim_deleted", "server_created", "server_updated", "server_deleted", "linked",
 )  # fmt: skip
 OPTIONAL_COUNTS = ("unchanged", "held", "failed", "not_shareable")
-_RUN = (*COUNTS, *OPTIONAL_COUNTS, "stopped")
+_RUN = (*COUNTS, *OPTIONAL_COUNTS, "stopped", "notes")
 
 
 def parse_scenario(text: str, file: str) -> Scenario:

@@ -39,8 +39,8 @@ def up(item: Item, type_map: TypeMap, context: Context) -> dict[str, Value]:
 
 
 def unique_id(item: Item, context: Context) -> str | None:
-    """The item's UID in the one form all programs' spellings of it share (KEY-1); the key of a message (MID-1); of a changed occurrence of a series,
-    which has the series' UID, with its original start in UTC (KEY-8)."""
+    """The item's UID in the one form all programs' spellings of it share (KEY-1), of a message its key (MID-1); of a
+    changed occurrence of a series, which has the series' UID, with its original start in UTC (KEY-8)."""
     if item.kind is Kind.EMAIL:
         return item.uid or None  # the key of its Message-ID already
     series, original = _named(item)

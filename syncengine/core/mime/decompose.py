@@ -10,7 +10,7 @@ from __future__ import annotations
 import binascii
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from email.message import Message
 from email.parser import HeaderParser
@@ -295,4 +295,4 @@ def _bounded(text: str) -> str:
     return text if len(text) <= MOST_TEXT else text[: MOST_TEXT - len(CUT)] + CUT
 
 
-_READABLE = {"text/plain": str, "text/html": text_of_html}
+_READABLE: dict[str, Callable[[str], str]] = {"text/plain": str, "text/html": text_of_html}

@@ -1,4 +1,4 @@
-"""What a message that is shared tells the server beside its header: its text, its files, its relations (EML-4, OWN-7)."""
+"""What a message that is shared tells the server beside its header: text, files, relations (EML-4, OWN-7)."""
 
 from __future__ import annotations
 

@@ -35,7 +35,8 @@ def role_in(proxy: Proxy, me: Context) -> Role:
 
 def shows_server_changes(proxy: Proxy, me: Context) -> bool:
     """Whether changes of the activity are laid onto the item: onto the product's own items and the user's own.
-    A message is never written (EML-2). A copy that came by invitation belongs to the calendar system; the organizer's update brings it up to date."""
+    A copy that came by invitation belongs to the calendar system; the organizer's update brings it up to date. A
+    message is never written (EML-2)."""
     if proxy.item is None or proxy.kind is Kind.EMAIL:
         return False
     return proxy.item.made or role_in(proxy, me) is Role.OWNER

@@ -33,6 +33,7 @@ from syncengine.services.scenario.deeds import (
     shares,
     unshares,
 )
+from syncengine.services.scenario.mail import has_mail, loses_mail, receives_mail, renumbers_mail
 from syncengine.services.scenario.runs import rehearses, run_for, said, syncs
 from syncengine.services.scenario.stage import DIRECTORY, GENERIC_OWNER, Actor, Play, Stage, Untrue
 from syncengine.services.scenario.truths import (
@@ -43,6 +44,7 @@ from syncengine.services.scenario.truths import (
     server_count,
     server_has,
     server_has_nothing_of,
+    suggests,
 )
 
 
@@ -80,9 +82,14 @@ def _enter(here: Play, stack: ExitStack) -> None:
             here.stage.state(name),
             here.stage.server(employee.addresses[0], GENERIC_OWNER),
             settings,
+            shared.mailbox if shared else here.stage.mailbox(name) if _has_mail(here) else None,
         )
         stack.callback(actor.state.close)
         here.actors[name] = actor
+
+
+def _has_mail(here: Play) -> bool:
+    return any(step.verb.endswith("_mail") for step in here.scenario.steps)
 
 
 def _step(here: Play, step: Step) -> None:
@@ -128,6 +135,11 @@ _VERBS: Mapping[str, Callable[[Play, Actor, Any], None]] = {
     "deletes": deletes,
     "renames": renames,
     "receives": receives,
+    "receives_mail": receives_mail,
+    "loses_mail": loses_mail,
+    "renumbers_mail": renumbers_mail,
+    "has_mail": has_mail,
+    "suggests": suggests,
     "syncs": syncs,
     "rehearses": rehearses,
     "shares": shares,

@@ -10,6 +10,7 @@ from syncengine import render
 from syncengine.core.ical.read import read
 from syncengine.core.sync.absorb import properties
 from syncengine.model.activity import field_type
+from syncengine.model.attachment import Attachment
 from syncengine.model.item import Item
 from syncengine.model.values import from_json
 from syncengine.services.scenario.stage import (
@@ -25,6 +26,7 @@ from syncengine.services.scenario.stage import (
     only,
     uid_of,
 )
+from syncengine.services.sharing import suggest
 
 # --- what must be true -----------------------------------------------------------------------------------------------
 
@@ -62,7 +64,8 @@ def sees_nothing_of(here: Play, actor: Actor, details: Any) -> None:
 
 
 def server_has(here: Play, actor: Actor, details: Any) -> None:
-    """An activity the user sees, found by `integration_id` or the story's `name` for it, with these values."""
+    """An activity the user sees, found by `integration_id` or the story's `name` for it, with these values.
+    `files`: the names of its attachments."""
     rows = activities(actor)
     if name := details.get("name"):
         row = only(rows, "id", here.activities.get(name, name))
@@ -72,6 +75,11 @@ def server_has(here: Play, actor: Actor, details: Any) -> None:
         row = only(rows, "description", details["description"])
     for field_name, expected in details.items():
         if field_name == "name":
+            continue
+        if field_name == "files":
+            names = sorted(Attachment.parse(text).name for text in row["attachments"])
+            if names != sorted(each(expected)):
+                raise Untrue(f"its files are {names}, not {expected!r}")
             continue
         found = row.get(field_name)
         wanted = native(expected)
@@ -113,6 +121,15 @@ def holds(here: Play, actor: Actor, details: Any) -> None:
                 return
     waits = [(p.key, h.field, h.because) for p in actor.state.held() for h in p.held]
     raise Untrue(f"nothing like {details} waits; what waits is {waits}")
+
+
+def suggests(here: Play, actor: Actor, details: Any) -> None:
+    """What a message might be related to: ids of `contacts`, `accounts`, `opportunities`."""
+    found = suggest(actor.state, uid_of(here, details), actor.settings.get("addresses", (actor.address,)))
+    for name in ("contacts", "accounts", "opportunities"):
+        ids = [one.id for one in getattr(found, name)]
+        if ids != each(details.get(name, [])):
+            raise Untrue(f"the {name} suggested are {ids}, not {details.get(name, [])}")
 
 
 def explains(here: Play, actor: Actor, details: Any) -> None:

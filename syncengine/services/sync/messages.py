@@ -15,6 +15,8 @@ from syncengine.services.sync.server_side import PROBLEMS
 from syncengine.services.sync.work import ODD, Collection, Work, as_item_error
 
 PIECE = 1_000_000
+MOST_ELSE = 4_000_000
+"""Bytes of a message that are read beside its largest file, which is longer while it is encoded: its text first."""
 
 
 class Messages:
@@ -54,9 +56,8 @@ class Messages:
         return None
 
     def _read(self, collection: Collection, proxy: Proxy) -> Contents:
-        """Twice the size of a file is read at most: that much is its encoding, and the text."""
         assert proxy.item is not None
-        limit = 2 * collection.most_bytes
+        limit = 2 * collection.most_bytes + MOST_ELSE
         pieces: list[bytes] = []
         with cast(Mailbox, collection.pim).open(proxy.item.href, limit) as stream:
             while piece := stream.read(PIECE):

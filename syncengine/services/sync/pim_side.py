@@ -8,10 +8,10 @@ from dataclasses import replace
 from functools import cached_property
 from itertools import islice
 
+from syncengine.core.correspondence import related
 from syncengine.core.ical.href import part_href, split_href
 from syncengine.core.ical.read import read
 from syncengine.core.ical.write import moved_keys
-from syncengine.core.correspondence import related
 from syncengine.core.mapping.apply import unique_id
 from syncengine.core.sync import absorb as core
 from syncengine.core.sync.correlate import keys_of_item, link, pairs
