@@ -142,12 +142,13 @@ def _message_joins(proxy: Proxy, linked: Proxy) -> Proxy:
     empty is filled, and the contacts are united, where the user has shared the message; otherwise only its id goes
     up."""
     there, here = linked.server.values if linked.server else {}, proxy.values
+    fills = proxy.share is Share.SHARED and not there.get("private")  # of a private one not all may be seen
     known = replace(linked, values={**here, **there}).settled()
     known = replace(known, agreed={name: there.get(name) for name in known.values})
     values = {name: there.get(name) for name in known.values}
     for name, mine in here.items():
         theirs = there.get(name)
-        if proxy.share is not Share.SHARED and name not in _OWN_WORD:
+        if not fills and name not in _OWN_WORD:
             continue
         if name == "contacts":
             values[name] = united((), mine, theirs)

@@ -91,35 +91,38 @@ class PimSide:
         self.state.solve(self.scope, hrefs)
         self.state.drop_items(self.name, [h for h, row in rows.items() if row.proxy_id is None])
         proxies = self.state.proxies(row.proxy_id for row in rows.values() if row.proxy_id)
-        for proxy in proxies.values():
-            if proxy.kind is Kind.EMAIL:
-                self._message_gone(proxy, set(hrefs))
-                continue
+        self._messages_gone([p for p in proxies.values() if p.kind is Kind.EMAIL], hrefs)
+        for proxy in (p for p in proxies.values() if p.kind is not Kind.EMAIL):
             on_its_way = proxy.there is not There.ABSENT or proxy.id in self.intended
             if proxy.share is not Share.SHARED or not on_its_way:
                 self.state.forget([proxy.id])
             elif not self._carried_over(proxy):
                 self.work.save([core.gone(proxy)], dirty=True)
 
-    def _message_gone(self, proxy: Proxy, hrefs: AbstractSet[str]) -> None:
+    def _messages_gone(self, gone: Sequence[Proxy], hrefs: Sequence[str]) -> None:
         """A message that is deleted or moved away leaves its activity (EML-2), and keeps what was decided about it for
         where it turns up again: another copy that is known, one still to come in this run, or a later one."""
-        copy = self._other_copy(proxy, hrefs)
-        shared = proxy.share is Share.SHARED
-        if copy is not None:
-            self.state.forget([copy.id])
-            self.work.save([replace(proxy, item=copy.item)], dirty=shared)
-        elif shared and (proxy.there is not There.ABSENT or proxy.id in self.intended):
-            self.work.save([replace(proxy, item=None)], dirty=True)
-        else:
-            self.state.save([core.gone(proxy)], dirty=False)
-            self.work.lost.append(proxy.id)
+        copies = self._copies(gone, set(hrefs)) if gone else {}
+        for proxy in gone:
+            shared = proxy.share is Share.SHARED
+            if proxy.item and (copy := copies.pop(proxy.item.uid, None)):
+                self.state.forget([copy.id])
+                self.work.save([replace(proxy, item=copy.item)], dirty=shared)
+            elif shared and (proxy.there is not There.ABSENT or proxy.id in self.intended):
+                self.work.save([replace(proxy, item=None)], dirty=True)
+            else:
+                self.state.save([core.gone(proxy)], dirty=False)
+                self.work.lost.append(proxy.id)
 
-    def _other_copy(self, proxy: Proxy, hrefs: AbstractSet[str]) -> Proxy | None:
-        uid = proxy.item.uid if proxy.item else ""
-        rows = [k for pim, k in (self.state.with_uid([uid]) if uid else ()) if pim != self.name or k.href not in hrefs]
-        others = self.state.proxies(k.proxy_id for k in rows if k.proxy_id and k.proxy_id != proxy.id and not k.gone)
-        return next((p for p in others.values() if p.kind is Kind.EMAIL and p.share is Share.NEVER), None)
+    def _copies(self, gone: Sequence[Proxy], hrefs: AbstractSet[str]) -> dict[str, Proxy]:
+        """By key, another copy of a message that is known and decided nothing itself."""
+        found = self.state.with_uid({p.item.uid for p in gone if p.item and p.item.uid})
+        staying = [k for pim, k in found if not k.gone and (pim != self.name or k.href not in hrefs)]
+        others = self.state.proxies(k.proxy_id for k in staying if k.proxy_id).values()
+        free = (
+            p for p in others if p.kind is Kind.EMAIL and p.share is Share.NEVER and p.id not in {g.id for g in gone}
+        )
+        return {p.item.uid: p for p in free if p.item}
 
     def _carried_over(self, proxy: Proxy) -> bool:
         """Whether the item was moved to another collection: its proxy goes along, with all that no item can hold."""

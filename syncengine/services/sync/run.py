@@ -154,7 +154,7 @@ class Sync:
         changed = []
         for proxy in self.state.owned_by(generic_owner):
             type_map = self.work.type_of(proxy)
-            if proxy.share is not Share.SHARED or not proxy.has_item or type_map is None:
+            if proxy.share is not Share.SHARED or not proxy.has_item or type_map is None or type_map.kind is Kind.EMAIL:
                 continue
             item = snapshot(proxy, type_map)
             if item is None:
