@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
@@ -15,12 +16,14 @@ import pytest
 from connectors.memory.mailbox import MemoryMailbox
 from syncengine import bootstrap
 from syncengine.errors import ConfigError
+from syncengine.model.attachment import Attachment
 from syncengine.model.directory import Account, Contact, Directory, Employee, Opportunity
 from syncengine.model.pim import Kind
 from syncengine.model.proxy import Share
 from syncengine.model.report import Report
 from syncengine.services.sharing import Picks, set_shared, suggest
 from syncengine.services.sync import Collection, Sync, Work
+from syncengine.services.sync.messages import content_in_mailbox
 from syncengine.store.state import State
 
 ME, EMAILS = "me@example.com", frozenset({Kind.EMAIL})
@@ -71,9 +74,12 @@ class Desk:
         self.existing, self.ids = EMAILS, count()
 
     def sync(self) -> Report:
+        return Sync(self.work()).run()
+
+    def work(self) -> Work:
         mapping = bootstrap.shipped_mapping("default")
         boxes = {"inbox": self.inbox, "archive": self.archive}
-        work = Work(
+        return Work(
             state=self.state,
             server=self.server,
             collections=[Collection(name, box, mapping, EMAILS, self.existing) for name, box in boxes.items()],
@@ -82,7 +88,6 @@ class Desk:
             clock=lambda: datetime(2026, 3, 1, tzinfo=UTC),
             new_id=lambda: f"{next(self.ids):08d}",
         )
-        return Sync(work).run()
 
     def subjects(self) -> list[str]:
         return sorted(str(a["description"]) for a in self.server.activities())
@@ -183,6 +188,21 @@ def test_what_nobody_knows_cannot_be_picked_and_the_nearest_is_named(desk: Desk)
     assert desk.state.find("m.1@x.test")[0].share is Share.NEVER
     (proxy,) = set_shared(desk.state, "m.1@x.test", shared=True, picks=Picks(contacts=("Ann@Client.test",)))
     assert proxy.values["contacts"] == ("ann", "ben")
+
+
+def test_a_file_that_was_told_is_found_in_its_message(desk: Desk) -> None:
+    href = desk.inbox.deliver(
+        mail(1).replace(b"\r\n\r\nwords", b"\r\nContent-Type: application/pdf; name=a.pdf\r\n\r\nwords")
+    )
+    desk.sync()
+    (proxy,) = desk.state.find("m.1@x.test")
+    told = proxy.server["attachments"] if proxy.server else ()
+    assert isinstance(told, tuple)
+    (file,) = (Attachment.parse(str(text)) for text in told)
+    work = desk.work()
+    assert content_in_mailbox(work, proxy, file) == b"words"
+    assert content_in_mailbox(work, proxy, replace(file, digest="0" * 64)) is None
+    assert desk.inbox.opened == [href, href]
 
 
 def test_suggesting_changes_nothing(desk: Desk) -> None:

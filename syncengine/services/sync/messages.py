@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import cast
 
+from syncengine.core.mime.decompose import content_of
 from syncengine.core.sync.absorb import snapshot
 from syncengine.core.sync.messages import Contents, concerned, contents, is_to_be_read, with_contents
 from syncengine.errors import SideError
+from syncengine.model.attachment import Attachment
 from syncengine.model.proxy import Proxy
 from syncengine.ports import Mailbox
 from syncengine.services.sync.server_side import PROBLEMS
@@ -17,6 +19,30 @@ from syncengine.services.sync.work import ODD, Collection, Work, as_item_error
 PIECE = 1_000_000
 MOST_ELSE = 4_000_000
 """Bytes of a message that are read beside its largest file, which is longer while it is encoded: its text first."""
+
+
+def _limit(collection: Collection) -> int:
+    return 2 * collection.most_bytes + MOST_ELSE
+
+
+def whole_of(collection: Collection, href: str) -> bytes:
+    """A message's own bytes, as many as are ever looked at. Raises ItemError, SideError."""
+    pieces: list[bytes] = []
+    with cast(Mailbox, collection.pim).open(href, _limit(collection)) as stream:
+        while piece := stream.read(PIECE):
+            pieces.append(piece)
+    return b"".join(pieces)
+
+
+def content_in_mailbox(work: Work, proxy: Proxy, attachment: Attachment) -> bytes | None:
+    """The content of a file of a message, or of the message itself; None where it has no such file, or lies nowhere.
+    Raises ItemError, SideError."""
+    if proxy.item is None or (collection := work.collection(proxy.item.pim)) is None:
+        return None
+    place = (collection.name, proxy.item.href)
+    if work.message is None or work.message[0] != place:  # its files are asked for one after the other
+        work.message = (place, whole_of(collection, proxy.item.href))
+    return content_of(work.message[1], attachment)
 
 
 class Messages:
@@ -31,7 +57,12 @@ class Messages:
         not read them: what would be told is known without."""
         if self.work.dry_run:
             return list(batch)
-        found = (self._complete(p) if is_to_be_read(p) else p for p in batch)
+        read = {p.id: self._complete(p) for p in batch if is_to_be_read(p)}
+        if not read:
+            return list(batch)
+        found = [read.get(p.id, p) for p in batch]
+        with self.work.state.transaction():  # a run that is cut short must know what it told
+            self.work.save([p for p in read.values() if p is not None], dirty=True)
         return [p for p in found if p is not None]
 
     def _complete(self, proxy: Proxy) -> Proxy | None:
@@ -57,15 +88,10 @@ class Messages:
 
     def _read(self, collection: Collection, proxy: Proxy) -> Contents:
         assert proxy.item is not None
-        limit = 2 * collection.most_bytes + MOST_ELSE
-        pieces: list[bytes] = []
-        with cast(Mailbox, collection.pim).open(proxy.item.href, limit) as stream:
-            while piece := stream.read(PIECE):
-                pieces.append(piece)
-        raw = b"".join(pieces)
+        raw = whole_of(collection, proxy.item.href)
         return contents(
             raw,
-            complete=len(raw) < limit,
+            complete=len(raw) < _limit(collection),
             save=collection.save_mail,
             most_bytes=collection.most_bytes,
             subject=str(proxy.values.get("description") or ""),

@@ -182,6 +182,8 @@ class Sync:
 
     def _forget_lost(self) -> None:
         """Messages that are gone, were shared by nobody, and have turned up in no collection."""
+        if not self.work.lost:
+            return
         lost, self.work.lost = self.state.proxies(self.work.lost), []
         with self.state.transaction():
             self.state.forget([p.id for p in lost.values() if not p.has_item and p.share is not Share.UNSHARED])

@@ -76,6 +76,8 @@ class Work:
     directory: Directory = field(default_factory=Directory)
     lost: list[str] = field(default_factory=list)
     """Ids of proxies whose message is gone and was shared by nobody: forgotten unless it turns up elsewhere."""
+    message: tuple[tuple[str, str], bytes] | None = None
+    """Where the message lies that was read last as a whole, and its bytes."""
     touched: set[str] = field(default_factory=set)
     busy: bool = False
     """Something was taken in or decided: what was counted last time no longer holds."""
