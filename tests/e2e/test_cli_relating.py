@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from syncengine.errors import Problem
+from syncengine.model.report import Report
+from syncengine.render import report_json, report_text
 from tests.e2e.desk import Desk, event
 
 
@@ -40,3 +43,14 @@ def test_what_is_saved_of_mail_is_one_of_three_words(desk: Desk) -> None:
     assert done.code == 2
     assert "save_mail: 'atachments' is no way to save messages; did you mean \"attachments\"?" in done.out + done.err
     assert "max_attachment_mb must be a whole number, 0 or more" in done.out + done.err
+
+
+def test_a_note_is_told_to_people_and_to_scripts() -> None:
+    report = Report(notices=[Problem("The file 'big.pdf' is not saved.", "offer.1@client.test (Offer)", "Raise it.")])
+    assert report_text(report).splitlines()[-2:] == [
+        "  note    offer.1@client.test (Offer): The file 'big.pdf' is not saved.",
+        "          Raise it.",
+    ]
+    assert report_json(report)["notices"] == [
+        {"what": "The file 'big.pdf' is not saved.", "where": "offer.1@client.test (Offer)", "fix": "Raise it."}
+    ]
