@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from syncengine.services.activity_editing import FromNowOn
     from syncengine.services.client_activities import ClientActivities
     from syncengine.services.removal import Local, Remover
+    from syncengine.services.scenario.stage import Postbox
     from syncengine.services.sync import Work
 
 SCHEMA = "mapping.xsd"
@@ -248,6 +249,8 @@ def open_work(config: Config, stack: ExitStack, *, chosen: Sequence[str] | None 
                 pim_config.share_new,
                 pim_config.share_existing,
                 pim_config.scheduling,
+                pim_config.save_mail,
+                pim_config.most_bytes,
             )
         )
     return Work(
@@ -325,6 +328,11 @@ class _Stage:
         from connectors.memory.pim import MemoryPim
 
         return MemoryPim(mails_attendees=mails_attendees)
+
+    def mailbox(self, user: str) -> Postbox:
+        from connectors.memory.mailbox import MemoryMailbox
+
+        return MemoryMailbox()
 
     def state(self, user: str) -> ClientState:
         from syncengine.store.state import State

@@ -19,7 +19,7 @@ from urllib.parse import unquote
 from zoneinfo import ZoneInfo
 
 from syncengine.errors import ConfigError
-from syncengine.model.pim import CALENDAR_KINDS, Kind, Scheduling
+from syncengine.model.pim import CALENDAR_KINDS, MOST_BYTES, Kind, SaveMail, Scheduling
 from syncengine.times import find_zone, local_zone
 
 FILE = "config.toml"
@@ -94,6 +94,8 @@ class PimConfig:
     folders: tuple[str, ...] = ()
     since: int | None = None
     auth: str = "password"
+    save_mail: SaveMail = SaveMail.ATTACHMENTS
+    most_bytes: int = MOST_BYTES  # of one file of a message
 
 
 @dataclass(frozen=True)
@@ -199,6 +201,8 @@ _SECTIONS: Mapping[str, Mapping[str, str]] = {
         "folders": _LIST,
         "since": _COUNT,
         "auth": _TEXT,
+        "save_mail": _TEXT,
+        "max_attachment_mb": _COUNT,
     },
 }
 _CONNECTORS: Mapping[str, tuple[str, ...]] = {
@@ -353,7 +357,17 @@ class _Reader:
             folders=tuple(values.get("folders", ())),
             since=values.get("since"),
             auth=auth,
+            save_mail=self._save_mail(values.get("save_mail"), f"{where}.save_mail"),
+            most_bytes=values["max_attachment_mb"] * 1_000_000 if "max_attachment_mb" in values else MOST_BYTES,
         )
+
+    def _save_mail(self, word: str | None, where: str) -> SaveMail:
+        known = {option.value: option for option in SaveMail}
+        if word is not None and word not in known:
+            near = difflib.get_close_matches(word, known, 1)
+            hint = f'did you mean "{near[0]}"?' if near else f"known are {', '.join(known)}"
+            self.faults.append(f"{where}: {word!r} is no way to save messages; {hint}")
+        return known.get(word or "", SaveMail.ATTACHMENTS)
 
     def _kinds(self, words: list[str] | None, where: str, otherwise: frozenset[Kind]) -> frozenset[Kind]:
         if words is None:

@@ -247,7 +247,7 @@ class ClientState(Protocol):
     def owned_by(self, employee: str) -> list[Proxy]: ...
 
     def find(self, key: str) -> list[Proxy]:
-        """Proxies people would call by this: item UID, integration id, activity id, proxy id or href."""
+        """Proxies people would call by this: item UID, Message-ID, integration id, activity id, proxy id or href."""
 
     def versions(self, activity_ids: Iterable[str]) -> dict[str, tuple[int, str]]:
         """Activity id → (version last seen, what is known of it)."""
@@ -258,6 +258,9 @@ class ClientState(Protocol):
 
     def set_share(self, ids: Iterable[str], share: Share) -> None:
         """What the user decided; to be carried out by the next run. An unshared item waits for nobody."""
+
+    def amend(self, proxies: Iterable[Proxy]) -> None:
+        """What the user decided or related; to be carried out by the next run. Whom they wait for stays as it is."""
 
     def forget(self, ids: Iterable[str]) -> None: ...
 

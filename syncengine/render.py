@@ -79,8 +79,8 @@ def report_json(report: Report, error: SyncEngineError | None = None) -> dict[st
         ],
         "reason": report.reason,
         "deletions": [{"key": d.key, "description": d.description, "side": d.side} for d in report.deletions],
-        "problems": problems,  # type: ignore[dict-item]
         "notices": [_problem_json(n) for n in report.notices],
+        "problems": problems,  # type: ignore[dict-item]
     }
 
 

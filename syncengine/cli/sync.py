@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from contextlib import ExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -19,6 +20,9 @@ from syncengine.cli.output import (
 )
 from syncengine.errors import ConfigError, SideError, Stopped, SyncEngineError
 from syncengine.model.report import RunState
+
+if TYPE_CHECKING:
+    from syncengine.services.sharing import Picks
 
 ITEMS_WAIT = 1
 _STATUS_CODES = {"stopped": Stopped.exit_code, "failed": SideError.exit_code}
@@ -137,24 +141,47 @@ def confirm(run: str, config_path: Path | None, accept: bool) -> int:
 
 
 @click.command()
-@click.argument("uid")
+@click.argument("uid", metavar="KEY")
 @config_option
+@json_option
+@click.option("--account", default="", help="Relate it to this account (id).")
+@click.option("--opportunity", default="", help="Relate it to this opportunity (id).")
+@click.option("--contact", "contacts", multiple=True, help="Relate it to this contact (id or address); repeatable.")
+@click.option("--employee", "employees", multiple=True, help="Put this employee on the team; repeatable.")
+@click.option("--suggest", is_flag=True, help="Only list what a message might be related to; change nothing.")
 @command
-def share(uid: str, config_path: Path | None) -> int:
-    """Share an item with the server; the next sync carries it up."""
-    return _share(uid, config_path, shared=True)
+def share(
+    uid: str,
+    config_path: Path | None,
+    as_json: bool,
+    account: str,
+    opportunity: str,
+    contacts: tuple[str, ...],
+    employees: tuple[str, ...],
+    suggest: bool,
+) -> int:
+    """Share an item with the server, by UID, Message-ID or file name; the next sync carries it up.
+
+    What it is related to is added to what it is related to already. A message's recipients never change by it."""
+    from syncengine.services.sharing import Picks
+
+    if suggest:
+        return _suggest(uid, config_path, as_json)
+    picks = Picks(account, opportunity, contacts, employees)
+    return _share(uid, config_path, as_json, picks=picks, shared=True)
 
 
 @click.command()
-@click.argument("uid")
+@click.argument("uid", metavar="KEY")
 @config_option
+@json_option
 @command
-def unshare(uid: str, config_path: Path | None) -> int:
+def unshare(uid: str, config_path: Path | None, as_json: bool) -> int:
     """Stop sharing an item. It stays in the calendar, and is not linked again by itself."""
-    return _share(uid, config_path, shared=False)
+    return _share(uid, config_path, as_json, picks=None, shared=False)
 
 
-def _share(uid: str, config_path: Path | None, *, shared: bool) -> int:
+def _share(uid: str, config_path: Path | None, as_json: bool, *, picks: Picks | None, shared: bool) -> int:
     from syncengine import bootstrap
     from syncengine.services.sharing import set_shared
 
@@ -163,7 +190,32 @@ def _share(uid: str, config_path: Path | None, *, shared: bool) -> int:
         state = bootstrap.open_state(config)
         stack.callback(state.close)
         stack.enter_context(state.lock())
-        proxies = set_shared(state, uid, shared=shared)
+        proxies = set_shared(state, uid, shared=shared, picks=picks)
     word = "shared" if shared else "not shared any more"
-    print_table(["item", "subject", ""], [(p.key, p.values.get("description"), word) for p in proxies])
+    if as_json:
+        print_json([{"key": p.key, "description": p.values.get("description"), "shared": shared} for p in proxies])
+    else:
+        print_table(["item", "subject", ""], [(p.key, p.values.get("description"), word) for p in proxies])
+    return 0
+
+
+def _suggest(uid: str, config_path: Path | None, as_json: bool) -> int:
+    from syncengine import bootstrap
+    from syncengine.services.sharing import suggest
+
+    config = read_config(config_path)
+    with ExitStack() as stack:
+        state = bootstrap.open_state(config)
+        stack.callback(state.close)
+        found = suggest(state, uid, config.user.addresses)
+    rows = [("contact", c.id, c.name) for c in found.contacts]
+    rows += [("account", a.id, a.name) for a in found.accounts]
+    rows += [("opportunity", o.id, o.name) for o in found.opportunities]
+    if as_json:
+        suggested = [{"kind": kind, "id": identity, "name": name} for kind, identity, name in rows]
+        print_json({"suggested": suggested, "several_contacts": list(found.doubtful)})
+        return 0
+    print_table(["relate to", "id", "name"], rows)
+    for address in found.doubtful:
+        click.echo(f"{address} is the address of several contacts; relate the right one by its id.")
     return 0

@@ -14,8 +14,9 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from syncengine.core.activity_values import MAX_ID, check_relations, normal, with_defaults, with_times
+from syncengine.core.mapping.place import place
 from syncengine.errors import ItemError
-from syncengine.model.activity import FIELDS, Activity, DisplayIn, Origin, value_of
+from syncengine.model.activity import FIELDS, Activity, Origin, value_of
 from syncengine.model.commands import NaturalKey
 from syncengine.model.directory import Directory, Employee, canonical_address
 from syncengine.model.values import Value, Values
@@ -135,10 +136,7 @@ def first_match(key: NaturalKey, values: Values, found: Sequence[Activity], call
 def _place(values: Values) -> Value:
     """Where a record shows. An email is a communication, even where it shows among the activities only."""
     filled = with_defaults(values)
-    is_email = str(filled["type"]).casefold().startswith("email")
-    if filled["display_in"] == DisplayIn.ACTIVITIES and is_email:
-        return DisplayIn.COMMUNICATION.value
-    return filled["display_in"]
+    return str(place(filled["display_in"], filled["type"]))
 
 
 def withheld(activity: Activity, key: NaturalKey) -> Activity:
@@ -222,7 +220,7 @@ def updated(activity: Activity, changes: Values, caller: Caller) -> Values:
 def _added(activity: Activity, new: Values) -> Values:
     """The relations an update adds: what was stored once is not questioned again."""
     many = {n: _sorted(ids(new[n]) - ids(activity[n])) for n in ("employees", "contacts") if n in new}
-    one = {n: new[n] for n in ("account", "opportunity") if n in new and new[n] != activity[n]}
+    one = {n: new[n] for n in ("account", "opportunity", "primary_contact") if n in new and new[n] != activity[n]}
     return {**many, **one}
 
 

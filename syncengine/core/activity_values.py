@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
 from difflib import get_close_matches
 
+from syncengine.core.mapping.place import DISPLAY_SPELLINGS
 from syncengine.errors import ItemError
 from syncengine.model.activity import FIELDS, SERVER_ONLY, Activity, DisplayIn, field_type
 from syncengine.model.directory import Directory
@@ -18,10 +19,6 @@ MAX_TEXT = 1_000_000
 MAX_ID = 500
 MAX_NUMBER = 2**53
 
-_DISPLAY_SPELLINGS: Mapping[str, DisplayIn] = {
-    **{display.value.casefold(): display for display in DisplayIn},
-    "communications and activities": DisplayIn.COMMUNICATION,
-}
 _DISPLAY_NAMES = ", ".join(display.value for display in DisplayIn)
 _NO_TEXT = re.compile("[\x00\ud800-\udfff]")
 _TYPE_SPELLINGS = {"email-inbound": "Email - Inbound", "email-outbound": "Email - Outbound"}
@@ -51,7 +48,7 @@ def _normal(name: str, value: Value) -> Value:
 
 
 def _check_limits(name: str, value: Value) -> None:
-    longest = MAX_ID if name in ("integration_id", "owner", "account", "opportunity") else MAX_TEXT
+    longest = MAX_ID if name in ("integration_id", "owner", "account", "opportunity", "primary_contact") else MAX_TEXT
     for text in value if isinstance(value, tuple) else (value,):
         if isinstance(text, str):
             if len(text) > longest:
@@ -65,10 +62,10 @@ def _check_limits(name: str, value: Value) -> None:
 def _display_in(value: Value) -> Value:
     if not isinstance(value, str):
         raise ItemError("display_in is empty.", fix=f"use one of: {_DISPLAY_NAMES}")
-    if found := _DISPLAY_SPELLINGS.get(value.strip().casefold()):
+    if found := DISPLAY_SPELLINGS.get(value.strip().casefold()):
         return found.value
-    near = get_close_matches(value.casefold(), _DISPLAY_SPELLINGS, n=1, cutoff=0.4)
-    fix = f"did you mean {_DISPLAY_SPELLINGS[near[0]].value!r}? " if near else ""
+    near = get_close_matches(value.casefold(), DISPLAY_SPELLINGS, n=1, cutoff=0.4)
+    fix = f"did you mean {DISPLAY_SPELLINGS[near[0]].value!r}? " if near else ""
     raise ItemError(f"{value!r} is not a display-in value.", fix=f"{fix}use one of: {_DISPLAY_NAMES}")
 
 
@@ -99,6 +96,7 @@ def check_relations(values: Values, directory: Directory) -> None:
         "employees": {e.id for e in directory.employees},
         "contacts": {c.id for c in directory.contacts},
         "account": {a.id for a in directory.accounts},
+        "primary_contact": {c.id for c in directory.contacts},
         "opportunity": {o.id for o in directory.opportunities},
     }
     unknown = [

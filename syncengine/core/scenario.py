@@ -13,11 +13,11 @@
 
 Each step is one user and one verb; `say` tells the reader why. What people do: `saves`, `changes`,
 `changes_occurrence`, `restores_occurrence`, `deletes`, `renames`, `receives`, `answers`, `syncs`, `rehearses`,
-`shares`, `unshares`, `confirms`, `disconnects`, `reconnects`; and `days_pass`. What they do with their client's own
-records, without the server: `adds_offline`, `sets_offline`, `deletes_offline`, `relates`, `deletes_here` (the item
-alone), `removes_product`. What they do on the server: `adds`, `sets`, `attaches`, `detaches`, `removes`, `imports`.
-What must be true: `sees`, `sees_nothing_of`, `server_has`, `server_has_nothing_of`, `server_count`, `holds`,
-`explains`, `knows`.
+`shares`, `unshares`, `confirms`, `disconnects`, `reconnects`, `receives_mail`, `loses_mail`, `renumbers_mail`; and
+`days_pass`. What they do with their client's own records, without the server: `adds_offline`, `sets_offline`,
+`deletes_offline`, `relates`, `deletes_here` (the item alone), `removes_product`. What they do on the server: `adds`,
+`sets`, `attaches`, `detaches`, `removes`, `imports`. What must be true: `sees`, `sees_nothing_of`, `server_has`,
+`server_has_nothing_of`, `server_count`, `holds`, `explains`, `knows`, `has_mail`, `suggests`.
 
 * `saves`: a new item. `uid`, `kind` (event or todo), then properties as in RFC 5545, `start`, `end`, `percent` and
   `body` in short; `lines`: whole content lines; or everything as `text`. `changes`: the same for an item that is
@@ -41,13 +41,19 @@ What must be true: `sees`, `sees_nothing_of`, `server_has`, `server_has_nothing_
 * `syncs`: one run; a second one right after it would have nothing to do. Numbers it does not name must be zero
   (`unchanged`, `held`, `failed` and `not_shareable` only count when named). `stopped`: words of the reason the run
   ended early. `rehearses`: the same as a dry run.
-* `disconnects = "server"` (or `"calendar"`): it does not answer; with `after writing`, it does what it is told and the
-  answer is lost. `reconnects = true` ends it.
+* `receives_mail`: a message comes into the user's mailbox (or into what they sent): `id`, `from`, `to`, `cc`, `bcc`,
+  `subject`, `date`, `importance`, `sensitivity`, `body` or `html`, `attach` (names of files). `loses_mail` takes it
+  away, `renumbers_mail = true` is a mail server that numbers anew, `has_mail` says it is there, `suggests` what
+  it might be related to. `shares` may relate: `{ uid, account, opportunity, contacts, employees }`.
+* `syncs = { notes = "words" }`: what a run tells beside its counts; `server_has = { files = [...] }`: attachments.
+* `disconnects = "server"` (or `"calendar"`, `"mailbox"`): it does not answer; with `after writing`, it does what it is
+  told and the answer is lost. `reconnects = true` ends it.
 * `sees`: an item with these values, these `lines`, and `without` these properties.
 
 `[users.NAME]` says what is special about a user: `share_new`, `share_existing` (lists of kinds), `addresses`, `zone`;
 `employee` and `calendar` make a second client of the same person, with the same calendar; `mails_attendees = true`:
-the calendar's server mails attendees whatever is written; `scheduling` as in the configuration.
+the calendar's server mails attendees whatever is written; `scheduling`, `save_mail`, `most_bytes` as in the
+configuration.
 `mapping` names the mapping file, `mapping_edits = [["old", "new"]]` what an admin has changed in its text.
 Every story ends with runs of every user that must come to have nothing to do.
 """
@@ -64,6 +70,7 @@ from syncengine.model.scenario import Scenario, Step
 
 VERBS = (
     "saves", "changes", "changes_occurrence", "restores_occurrence", "deletes", "renames", "receives", "answers",
+    "receives_mail", "loses_mail", "renumbers_mail", "has_mail", "suggests",
     "syncs", "rehearses", "shares", "unshares", "confirms", "disconnects", "reconnects", "days_pass",
     "adds", "sets", "attaches", "detaches", "removes", "imports",
     "adds_offline", "sets_offline", "deletes_offline", "relates", "deletes_here", "removes_product", "knows",
@@ -73,33 +80,35 @@ _A_TABLE, _WORDS = "a table, { … }", "a text, or a list of texts"
 _SHAPES: dict[str, tuple[str, tuple[type, ...]]] = {
     **dict.fromkeys(VERBS, (_A_TABLE, (dict,))),
     **dict.fromkeys(
-        ("sees_nothing_of", "server_has_nothing_of", "deletes", "deletes_offline", "deletes_here"),
+        (
+            "sees_nothing_of",
+            "server_has_nothing_of",
+            "deletes",
+            "deletes_offline",
+            "deletes_here",
+            "loses_mail",
+            "has_mail",
+        ),
         (_WORDS, (str, list)),
     ),
     "syncs": (f'{_A_TABLE}, or "somehow"', (dict, str)),
     **dict.fromkeys(("unshares", "disconnects"), ("a text", (str,))),
     "shares": (f"a text, or {_A_TABLE}", (str, dict)),
-    **dict.fromkeys(("confirms", "reconnects"), ("true", (bool,))),
+    **dict.fromkeys(("confirms", "reconnects", "renumbers_mail"), ("true", (bool,))),
     "removes": (f"{_WORDS}, or {_A_TABLE}", (str, list, dict)),
     "server_count": ("a number", (int,)),
     "days_pass": ("a number", (int,)),
 }
 _NAMES = ("story", "requirements", "step", "users", "directory", "mapping", "mapping_edits")
 _SETTINGS = (
-    "share_new",
-    "share_existing",
-    "addresses",
-    "zone",
-    "employee",
-    "calendar",
-    "mails_attendees",
-    "scheduling",
-)
+    "share_new", "share_existing", "addresses", "zone", "employee", "calendar", "mails_attendees", "scheduling",
+    "save_mail", "most_bytes",
+)  # fmt: skip
 COUNTS = (
     "pim_created", "pim_updated", "pim_deleted", "server_created", "server_updated", "server_deleted", "linked",
 )  # fmt: skip
 OPTIONAL_COUNTS = ("unchanged", "held", "failed", "not_shareable")
-_RUN = (*COUNTS, *OPTIONAL_COUNTS, "stopped")
+_RUN = (*COUNTS, *OPTIONAL_COUNTS, "stopped", "notes")
 
 
 def parse_scenario(text: str, file: str) -> Scenario:

@@ -52,6 +52,7 @@ FIELDS: Mapping[str, FieldType] = {
     "private": T.FLAG,
     "account": T.TEXT,
     "opportunity": T.TEXT,
+    "primary_contact": T.TEXT,  # the one of the contacts it is first of all about
     "employees": T.IDS,  # the team, owner included
     "contacts": T.IDS,
     "participants": T.ADDRESSES,  # the To line

@@ -1,4 +1,5 @@
-"""A PIM item as read: one VEVENT or VTODO of a calendar object resource, by property.
+"""A PIM item as read: one VEVENT or VTODO of a calendar object resource, by property, or a message
+(`core.mime.read` says what that holds).
 
 Property names are those of RFC 5545 in lower case. What the values look like:
 

@@ -1,6 +1,7 @@
 """A mapping file as values: how PIM items and activities correspond (MAP-1).
 
-PIM properties go by their RFC 5545 names in lower case (`summary`, `dtstart`, `percent-complete`);
+PIM properties go by their RFC 5545 names in lower case (`summary`, `dtstart`, `percent-complete`), those of messages
+by their headers' (`subject`);
 activity fields by the names in `model.activity.FIELDS`, or a server's own name for fields beyond these.
 """
 

@@ -35,6 +35,18 @@ CALENDAR_KINDS = frozenset({Kind.EVENT, Kind.TODO})
 """What a calendar collection holds."""
 
 
+class SaveMail(StrEnum):
+    """Which files of a shared message are saved (EML-4). Its text always is. The value is the configuration's word."""
+
+    MESSAGE = "message"  # the message itself, as one file
+    ATTACHMENTS = "attachments"
+    NOTHING = "nothing"
+
+
+MOST_BYTES = 25_000_000
+"""Of one file of a message, unless configured otherwise."""
+
+
 @dataclass(frozen=True, slots=True)
 class Resource:
     """A stored item. `text` is what the side stores, byte for byte when encoded as UTF-8 again."""

@@ -21,6 +21,7 @@ import sqlalchemy as sa
 
 from syncengine.core.ical.href import split_href
 from syncengine.core.ical.uid import normal
+from syncengine.core.mime.message_id import parse
 from syncengine.core.sync import codec
 from syncengine.core.sync.brakes import Collection, Deletions
 from syncengine.errors import Problem, StorageError
@@ -145,11 +146,12 @@ class State:
         return self._select(t.proxy.c.owner == employee, None)
 
     def find(self, key: str) -> list[Proxy]:
-        """Proxies people would call by this: item UID, integration id, activity id, proxy id or href."""
-        by_item = sa.select(t.item.c.proxy_id).where(sa.or_(t.item.c.uid.in_((key, normal(key))), t.item.c.href == key))
+        """Proxies people would call by this: item UID, Message-ID, integration id, activity id, proxy id or href."""
+        by_item = sa.select(t.item.c.proxy_id).where(sa.or_(t.item.c.uid.in_(_spellings(key)), t.item.c.href == key))
         c = t.proxy.c
         by_integration_id = [sa.func.json_extract(c.doc, f"$.{part}values.integration_id") for part in ("", "server.")]
-        named = (column == key for column in (c.id, c.activity_id, *by_integration_id))
+        named = [column == key for column in (c.id, c.activity_id)]
+        named += [column.in_(_spellings(key)) for column in by_integration_id]
         return self._select(sa.or_(*named, c.id.in_(by_item)), None)
 
     def versions(self, activity_ids: Iterable[str]) -> dict[str, tuple[int, str]]:
@@ -201,6 +203,11 @@ class State:
             self._write(sa.update(t.proxy).where(t.proxy.c.id.in_(some)).values(share=share.value, dirty=1))
             if share is not Share.SHARED:
                 self._write(sa.delete(t.waiting).where(t.waiting.c.proxy_id.in_(some)))
+
+    def amend(self, proxies: Iterable[Proxy]) -> None:
+        """What the user decided or related; to be carried out by the next run. Whom they wait for stays as it is."""
+        for proxy in proxies:
+            self._write(sa.update(t.proxy).where(t.proxy.c.id == proxy.id).values(_row(proxy, dirty=True)))
 
     def forget(self, ids: Iterable[str]) -> None:
         for some in _chunks(ids):
@@ -533,6 +540,11 @@ _TO_DELETE = (
     )
 )
 _DOOMED = _TO_DELETE.where(t.proxy.c.id.not_in(sa.select(t.accepted.c.proxy_id)))
+
+
+def _spellings(key: str) -> tuple[str, ...]:
+    """The forms in which an id that somebody wrote may be kept."""
+    return (key, normal(key), parse(key).key or key)
 
 
 def _chunks(ids: Iterable[str]) -> Iterator[list[str]]:

@@ -21,6 +21,7 @@ from syncengine.core.mapping.silence import SILENT, Silent
 from syncengine.model.activity import field_type, value_of
 from syncengine.model.item import Item, PimValue, PimValues
 from syncengine.model.mapping import Comparison, Condition, Direction, FieldMap, Filter, TypeMap
+from syncengine.model.pim import Kind
 from syncengine.model.recurrence import NotTranslated, Translation
 from syncengine.model.values import SETS, Value, Values, empty, from_json
 from syncengine.times import to_utc
@@ -31,15 +32,17 @@ def up(item: Item, type_map: TypeMap, context: Context) -> dict[str, Value]:
 
     A private item's fields that have a stand-in give that instead (PRV-1)."""
     fixed: dict[str, Value] = {"integration_id": unique_id(item, context), "display_in": type_map.display_in}
-    series_uid, original = _named(item)
+    series_uid, original = (None, None) if item.kind is Kind.EMAIL else _named(item)
     if original is not None:
         fixed["series"] = series_uid
     return fixed | _up_rows(item.values, type_map, context)
 
 
 def unique_id(item: Item, context: Context) -> str | None:
-    """The item's UID in the one form all programs' spellings of it share (KEY-1); of a changed occurrence of a series,
-    which has the series' UID, with its original start in UTC (KEY-8)."""
+    """The item's UID in the one form all programs' spellings of it share (KEY-1), of a message its key (MID-1); of a
+    changed occurrence of a series, which has the series' UID, with its original start in UTC (KEY-8)."""
+    if item.kind is Kind.EMAIL:
+        return item.uid or None  # the key of its Message-ID already
     series, original = _named(item)
     if series is None or original is None:
         return series

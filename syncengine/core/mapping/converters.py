@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
-from syncengine.core.mapping import attachments, moments, people, series
+from syncengine.core.mapping import attachments, messages, moments, people, series
 from syncengine.core.mapping.context import Context
 from syncengine.core.mapping.properties import INTEGERS
 from syncengine.core.mapping.silence import SILENT, Silent
@@ -176,7 +176,7 @@ CONVERTERS: Mapping[str, Converter] = {
     "start": Converter(_only(T.MOMENT), moments.moment_up, moments.moment_down, _only("dtstart")),
     "end": Converter(_only(T.MOMENT), moments.end_up, moments.end_down, _only("dtend")),
     "moment": Converter(_only(T.MOMENT), moments.moment_up, moments.moment_down, _only("due")),
-    "instant": Converter(_only(T.MOMENT), moments.instant_up, moments.instant_down, _only("completed")),
+    "instant": Converter(_only(T.MOMENT), moments.instant_up, moments.instant_down, _only("completed", "date")),
     "duration": Converter(_only(T.INTEGER), moments.duration_up, properties=_only("dtend")),
     "all-day": Converter(_only(T.FLAG), moments.all_day_up, properties=_only("dtstart", "due")),
     "zone": Converter(_only(T.TEXT), moments.zone_up, properties=_only("dtstart", "due")),
@@ -194,6 +194,14 @@ CONVERTERS: Mapping[str, Converter] = {
         _only("attach"),
         moved=attachments.moved,
     ),
+    "message-owner": Converter(_only(T.TEXT), messages.owner_up, properties=_only("from")),
+    "message-type": Converter(_only(T.TEXT), messages.type_up, properties=_only("from")),
+    "message-employees": Converter(_only(T.IDS), messages.employees_up, properties=_only("from")),
+    "message-contacts": Converter(_only(T.IDS), messages.contacts_up, properties=_only("from")),
+    "addresses": Converter(_only(T.ADDRESSES), messages.addresses_up, properties=_only("to", "cc", "bcc")),
+    "address": Converter(_only(T.TEXT), messages.address_up, properties=_only("from")),
+    "name": Converter(_only(T.TEXT), messages.name_up, properties=_only("from-name")),
+    "files": Converter(_only(T.ATTACHMENTS), messages.files_up, properties=_only("files")),
     "repeating": Converter(
         _only(T.FLAG, T.TEXT, T.DATE),
         series.rule_up,

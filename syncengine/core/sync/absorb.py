@@ -6,6 +6,7 @@ Only what moved between the item's snapshot and its new text is moved, never a w
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 
 from syncengine.core.ical.href import split_href
@@ -13,6 +14,7 @@ from syncengine.core.ical.read import NotShareable, read
 from syncengine.core.mapping.apply import defaults, more_from, moved_up, recurring, unique_id, untranslated, up
 from syncengine.core.mapping.context import Context
 from syncengine.core.mapping.converters import is_private
+from syncengine.core.mime.read import read_message
 from syncengine.core.sync.merge import united
 from syncengine.core.sync.roles import Role, declined, role_in
 from syncengine.model.activity import field_type
@@ -70,6 +72,8 @@ def absorb(proxy: Proxy, pim: str, resource: Resource, new: Item, type_map: Type
         back = replace(proxy, share=Share.UNSHARED, there=There.ABSENT, server=None, item=state, held=(), shown={})
         return replace(back, agreed={}, stored={}, shadow={}, hold=hold(new, type_map, me))
     later = more_from(new, type_map, me)  # reading it once more is no reason to wait longer with telling more
+    if proxy.kind is Kind.EMAIL:  # it is another copy: a message says the same for ever (EML-2)
+        return replace(proxy, item=state)
     seen = replace(proxy, item=state, alone=alone(new, type_map, me), more_from=later and (proxy.more_from or later))
     if proxy.share is not Share.SHARED:
         return replace(seen, values={**proxy.values, **up(new, type_map, me)}, hold=hold(new, type_map, me))
@@ -110,11 +114,17 @@ def _is_list(name: str) -> bool:
     return field_type(name) in SETS
 
 
+def read_item(text: str, wanted: Collection[str], part: str = "", *, message: bool) -> Item | NotShareable:
+    """What a resource's text holds; `message`: it is the header block of one. Raises ItemError."""
+    return read_message(text) if message else read(text, wanted, part)
+
+
 def snapshot(proxy: Proxy, type_map: TypeMap) -> Item | None:
     """The item as last read, or None where it never was (or cannot be read any more)."""
     if proxy.item is None or not proxy.item.text:
         return None
-    found = read(proxy.item.text, {row.pim for row in type_map.fields}, split_href(proxy.item.href)[1])
+    wanted, part = {row.pim for row in type_map.fields}, split_href(proxy.item.href)[1]
+    found = read_item(proxy.item.text, wanted, part, message=proxy.kind is Kind.EMAIL)
     return None if isinstance(found, NotShareable) else found
 
 

@@ -14,11 +14,13 @@ from dataclasses import replace
 from syncengine.core.mapping.apply import moved_down, recurring, told_before
 from syncengine.core.mapping.context import Context
 from syncengine.core.mapping.series import CannotShow
+from syncengine.core.sync.merge import united
 from syncengine.core.sync.roles import Role, newer_revision, role
 from syncengine.model.activity import DERIVED, Activity, Origin, derived_uid
 from syncengine.model.commands import NaturalKey
 from syncengine.model.item import Item
 from syncengine.model.mapping import Direction, TypeMap
+from syncengine.model.pim import Kind
 from syncengine.model.proxy import Proxy, Share, There, same
 from syncengine.model.values import Values, to_json
 
@@ -45,6 +47,8 @@ def keys_of_item(values: Values, type_map: TypeMap) -> tuple[str, ...]:
     """Key texts by which an item waits for its activity. An item made from an activity waits for that one, not for
     another with the same subject and start."""
     uid = str(values.get("integration_id") or "")
+    if type_map.kind is Kind.EMAIL:
+        return _of_messages(key_texts(values, type_map.natural_keys))
     if not uid.startswith(DERIVED):
         return key_texts(values, type_map.natural_keys)
     by_id = [key for key in type_map.natural_keys if "integration_id" in key]
@@ -56,7 +60,23 @@ def keys_of_activity(activity: Activity, type_map: TypeMap) -> tuple[str, ...]:
     activity that has none (KEY-2)."""
     identified = bool(activity["integration_id"])
     keys = [k for k in type_map.natural_keys if "integration_id" in k or not identified]
+    if type_map.kind is Kind.EMAIL:
+        return _of_messages(key_texts(activity.values, keys))
     return (f"derived:{activity.id}", *key_texts(activity.values, keys))
+
+
+def keys_of_lost(activity: Activity, type_map: TypeMap, me: Context) -> tuple[str, ...]:
+    """Those of an activity whose message is not found any more: it may turn up again (EML-2), whoever owns the
+    activity by now."""
+    unowned = {**activity.values, "owner": me.generic_owner}
+    by_id = [key for key in type_map.natural_keys if "integration_id" in key]
+    found = (*keys_of_activity(activity, type_map), *_of_messages(key_texts(unowned, by_id)))
+    return tuple(dict.fromkeys(found))
+
+
+def _of_messages(texts: tuple[str, ...]) -> tuple[str, ...]:
+    """Anybody can send a message with the UID of somebody's meeting as its id: they never meet."""
+    return tuple(f"email:{text}" for text in texts)
 
 
 def texts_taken(values: Values, keys: Iterable[NaturalKey]) -> tuple[str, ...]:
@@ -85,6 +105,8 @@ def link(proxy: Proxy, activity: Activity, item: Item | None, type_map: TypeMap,
         item_state = replace(item_state, made=True)
     linked = replace(proxy, item=item_state, server=activity, there=There.LIVE, share=Share.SHARED)
     linked = replace(linked, shadow=dict(activity.values))
+    if proxy.kind is Kind.EMAIL:
+        return _message_joins(proxy, linked)
     if _yields(proxy, activity, me):
         known = replace(linked, values={**proxy.values, **activity.values}).settled()
         if made_from_it or activity["integration_id"]:
@@ -109,6 +131,31 @@ def link(proxy: Proxy, activity: Activity, item: Item | None, type_map: TypeMap,
     earlier = item is not None and told_before(item, activity.values, type_map, me)  # then more is due
     more_from = me.this_day if earlier else proxy.more_from
     return replace(linked, values=values, agreed=agreed, stored=stored, more_from=more_from)  # type: ignore[arg-type]
+
+
+_OWN_WORD = frozenset({"integration_id"})
+_NO_GAPS = frozenset({"display_in", "type", "owner", "employees"})
+"""What is the server's to say of an email: the sharer is on the team by linking."""
+
+
+def _message_joins(proxy: Proxy, linked: Proxy) -> Proxy:
+    """A message and its activity never contradict each other (MID-5): what the activity says stands. What it leaves
+    empty is filled, and the contacts are united, where the user has shared the message; otherwise only its id goes
+    up."""
+    there, here = linked.server.values if linked.server else {}, proxy.values
+    fills = proxy.share is Share.SHARED and not there.get("private")  # of a private one not all may be seen
+    known = replace(linked, values={**here, **there}).settled()
+    known = replace(known, agreed={name: there.get(name) for name in known.values})
+    values = {name: there.get(name) for name in known.values}
+    for name, mine in here.items():
+        theirs = there.get(name)
+        if not fills and name not in _OWN_WORD:
+            continue
+        if name == "contacts":
+            values[name] = united(name, (), mine, theirs)
+        elif not theirs and name not in _NO_GAPS:
+            values[name] = mine
+    return replace(known, values=values)
 
 
 def _yields(proxy: Proxy, activity: Activity, me: Context) -> bool:

@@ -16,6 +16,7 @@ from syncengine.core.ical.href import split_href
 from syncengine.core.ical.write import NONE, new, write
 from syncengine.core.mapping.apply import matches, moved_down
 from syncengine.core.mapping.context import Context
+from syncengine.core.mapping.place import type_for
 from syncengine.core.mapping.series import CannotShow, exceptions_kept
 from syncengine.core.sync.absorb import snapshot
 from syncengine.core.sync.merge import merge
@@ -68,7 +69,7 @@ def type_of(proxy: Proxy, mapping: Mapping) -> TypeMap | None:
     if proxy.kind is not None:
         return mapping.for_kind(proxy.kind)
     values = proxy.server.values if proxy.server else proxy.values
-    return mapping.for_display(values.get("display_in"))
+    return type_for(mapping, values)
 
 
 def attachments_to_show(proxy: Proxy, mapping: Mapping, me: Context) -> list[Attachment]:
@@ -98,7 +99,7 @@ def reflect(
         return Reflection(proxy)
     type_map = type_of(proxy, mapping)
     merged = merge(proxy, rows_of(type_map), role_in(proxy, me))
-    shown_as = mapping.for_display(proxy.server["display_in"])
+    shown_as = type_for(mapping, proxy.server.values)
     proxy = replace(proxy, held=merged.held or tuple(h for h in proxy.held if not h.field))
     if proxy.item is not None and type_map is not None and shown_as is not type_map and "display_in" in merged.pull:
         return _shown_elsewhere(proxy)

@@ -36,16 +36,17 @@ def role_in(proxy: Proxy, me: Context) -> Role:
 
 def shows_server_changes(proxy: Proxy, me: Context) -> bool:
     """Whether changes of the activity are laid onto the item: onto the product's own items and the user's own.
-    A copy that came by invitation belongs to the calendar system; the organizer's update brings it up to date."""
-    if proxy.item is None:
+    A copy that came by invitation belongs to the calendar system; the organizer's update brings it up to date. A
+    message is never written (EML-2)."""
+    if proxy.item is None or proxy.kind is Kind.EMAIL:
         return False
     return proxy.item.made or role_in(proxy, me) is Role.OWNER
 
 
 def gets_item(activity: Activity, type_map: TypeMap | None, me: Context) -> bool:
     """Whether an activity without an item is shown as one (ACT-4, ACT-8, CAL-5): made on the server, of a shown
-    kind, not private, and the user its owner or, for a calendar entry, a listed participant."""
-    if type_map is None or activity.origin is not Origin.SERVER or activity["private"]:
+    kind and no message, not private, and the user its owner or, for a calendar entry, a listed participant."""
+    if type_map is None or type_map.kind is Kind.EMAIL or activity.origin is not Origin.SERVER or activity["private"]:
         return False
     if role(activity.values, me) is Role.OWNER:
         return type_map.kind is Kind.TODO or activity["planned"] is not None

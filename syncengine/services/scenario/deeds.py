@@ -32,7 +32,7 @@ from syncengine.services.scenario.stage import (
     only,
     uid_of,
 )
-from syncengine.services.sharing import set_shared
+from syncengine.services.sharing import Picks, set_shared
 from syncengine.services.sync import braking
 
 # --- what people do in their PIM -------------------------------------------------------------------------------------
@@ -179,7 +179,12 @@ def _is_attendee(line: str, address: str) -> bool:
 
 
 def shares(here: Play, actor: Actor, details: Any) -> None:
-    set_shared(actor.state, uid_of(here, details), shared=True)
+    """An item or message by its id alone, or `uid` with what it is related to: `account`, `opportunity`, `contacts`,
+    `employees`."""
+    given = details if isinstance(details, Mapping) else {}
+    lists = {name: tuple(each(given[name])) for name in ("contacts", "employees") if name in given}
+    picks = Picks(given.get("account", ""), given.get("opportunity", ""), **lists)
+    set_shared(actor.state, uid_of(here, details), shared=True, picks=picks)
 
 
 def unshares(here: Play, actor: Actor, details: Any) -> None:

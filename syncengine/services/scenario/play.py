@@ -36,6 +36,7 @@ from syncengine.services.scenario.deeds import (
     shares,
     unshares,
 )
+from syncengine.services.scenario.mail import has_mail, loses_mail, receives_mail, renumbers_mail
 from syncengine.services.scenario.records import (
     adds_offline,
     deletes_here,
@@ -55,6 +56,7 @@ from syncengine.services.scenario.truths import (
     server_count,
     server_has,
     server_has_nothing_of,
+    suggests,
 )
 
 
@@ -99,9 +101,14 @@ def _enter(here: Play, stack: ExitStack) -> None:
             here.stage.state(name),
             here.stage.server(employee.addresses[0], GENERIC_OWNER),
             settings,
+            shared.mailbox if shared else here.stage.mailbox(name) if _has_mail(here) else None,
         )
         stack.callback(lambda actor=actor: actor.state.close())  # type: ignore[misc]
         here.actors[name] = actor
+
+
+def _has_mail(here: Play) -> bool:
+    return any(step.verb.endswith("_mail") for step in here.scenario.steps)
 
 
 def _step(here: Play, step: Step) -> None:
@@ -148,6 +155,11 @@ _VERBS: Mapping[str, Callable[[Play, Actor, Any], None]] = {
     "renames": renames,
     "receives": receives,
     "answers": answers,
+    "receives_mail": receives_mail,
+    "loses_mail": loses_mail,
+    "renumbers_mail": renumbers_mail,
+    "has_mail": has_mail,
+    "suggests": suggests,
     "syncs": syncs,
     "rehearses": rehearses,
     "shares": shares,

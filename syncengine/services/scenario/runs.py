@@ -8,10 +8,10 @@ from zoneinfo import ZoneInfo
 
 from syncengine.core.scenario import COUNTS, OPTIONAL_COUNTS
 from syncengine.errors import SyncEngineError
-from syncengine.model.pim import CALENDAR_KINDS, Kind, Scheduling
+from syncengine.model.pim import CALENDAR_KINDS, MOST_BYTES, Kind, SaveMail, Scheduling
 from syncengine.model.report import Report
 from syncengine.ports import ActivityServer, Pim
-from syncengine.services.scenario.stage import Actor, Line, Play, Untrue
+from syncengine.services.scenario.stage import Actor, Line, Play, Untrue, each
 from syncengine.services.sync import Collection, Sync, Work
 
 
@@ -19,12 +19,14 @@ def syncs(here: Play, actor: Actor, details: Any) -> None:
     report, error = run_for(here, actor)
     expected = {} if details == "somehow" else dict(details or {})
     stopped = expected.pop("stopped", "")
+    notes = expected.pop("notes", [])
     found = f"{error or ''}"
     if bool(stopped) != bool(error) or (isinstance(stopped, str) and stopped.lower() not in found.lower()):
         raise Untrue(f"expected {'it to stop: ' + str(stopped) if stopped else 'no stop'}, found {error or 'no stop'}")
     if details == "somehow":  # whether it is quiet then, the story's end will tell
         return
     _check_counts(report, expected)
+    _check_notes(report, notes)
     if not stopped:
         again, _ = run_for(here, actor, dry_run=True)
         if again.writes or again.linked:
@@ -34,6 +36,13 @@ def syncs(here: Play, actor: Actor, details: Any) -> None:
 def rehearses(here: Play, actor: Actor, details: Any) -> None:
     report, _ = run_for(here, actor, dry_run=True)
     _check_counts(report, dict(details or {}))
+
+
+def _check_notes(report: Report, expected: Any) -> None:
+    told = [n.what for n in report.notices]
+    missing = [words for words in each(expected) if not any(words in what for what in told)]
+    if missing or (told and not expected):
+        raise Untrue(f"the run's notes are {told}, not {each(expected)}")
 
 
 def _check_counts(report: Report, expected: Mapping[str, int]) -> None:
@@ -78,13 +87,19 @@ def run_for(here: Play, actor: Actor, *, dry_run: bool = False) -> tuple[Report,
     }
     if "share_existing" not in actor.settings:
         kinds["share_existing"] = kinds["share_new"]
-    pim: Pim = cast(Pim, Line(actor.pim, "calendar", actor.broken))
+    calendar = cast(Pim, Line(actor.pim, "calendar", actor.broken))
     scheduling = Scheduling(actor.settings.get("scheduling", "silent"))
     shares = kinds["share_new"], kinds["share_existing"]
+    collections = [Collection("calendar", calendar, here.mapping, *shares, scheduling)]
+    if actor.mailbox is not None:
+        mail = cast(Pim, Line(actor.mailbox, "mailbox", actor.broken))
+        saved = SaveMail(actor.settings.get("save_mail", SaveMail.ATTACHMENTS))
+        most = actor.settings.get("most_bytes", MOST_BYTES)
+        collections.append(Collection("mail", mail, here.mapping, *shares, save_mail=saved, most_bytes=most))
     work = Work(
         state=state,
         server=cast(ActivityServer, Line(actor.server, "server", actor.broken)),
-        collections=[Collection("calendar", pim, here.mapping, *shares, scheduling)],
+        collections=collections,
         addresses=tuple(actor.settings.get("addresses", (actor.address,))),
         zone=zone_of(actor),
         clock=lambda: here.now,

@@ -15,7 +15,7 @@ from syncengine.model.directory import Directory
 from syncengine.model.mapping import Mapping as MappingFile
 from syncengine.model.pim import Missing, Resource
 from syncengine.model.scenario import Scenario
-from syncengine.ports import ActivityServer, ClientState, Pim
+from syncengine.ports import ActivityServer, ClientState, Mailbox, Pim
 
 DIRECTORY = """{
   "employees": [
@@ -33,12 +33,24 @@ GENERIC_OWNER = "generic@example.com"
 START = datetime(2026, 3, 1, 8, 0, tzinfo=UTC)
 
 
+class Postbox(Mailbox, Protocol):
+    """A mailbox from the side of those who write to it."""
+
+    def deliver(self, message: bytes, received: datetime | None = None) -> str: ...
+
+    def remove(self, href: str) -> None: ...
+
+    def renumber(self) -> None: ...
+
+
 class Stage(Protocol):
     """Makes the parts of a scenario."""
 
     def mapping(self, name: str, edits: Sequence[tuple[str, str]]) -> MappingFile: ...
 
     def pim(self, user: str, *, mails_attendees: bool) -> Pim: ...
+
+    def mailbox(self, user: str) -> Postbox: ...
 
     def state(self, user: str) -> ClientState: ...
 
@@ -64,6 +76,7 @@ class Actor:
     state: ClientState
     server: ActivityServer
     settings: Mapping[str, Any]
+    mailbox: Postbox | None = None
     broken: str = ""  # what does not answer, see `Line`
 
 

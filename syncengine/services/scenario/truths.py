@@ -26,6 +26,7 @@ from syncengine.services.scenario.stage import (
     only,
     uid_of,
 )
+from syncengine.services.sharing import suggest
 from syncengine.services.sync.run import known_directory
 
 # --- what must be true -----------------------------------------------------------------------------------------------
@@ -73,7 +74,8 @@ def sees_nothing_of(here: Play, actor: Actor, details: Any) -> None:
 
 
 def server_has(here: Play, actor: Actor, details: Any) -> None:
-    """An activity the user sees, found by `integration_id` or the story's `name` for it, with these values."""
+    """An activity the user sees, found by `integration_id` or the story's `name` for it, with these values.
+    `files`: the names of its attachments."""
     rows = activities(actor)
     if name := details.get("name"):
         row = only(rows, "id", here.activities.get(name, name))
@@ -84,7 +86,7 @@ def server_has(here: Play, actor: Actor, details: Any) -> None:
     for field_name, expected in details.items():
         if field_name == "name":
             continue
-        if field_name == "attachments":
+        if field_name in ("attachments", "files"):
             _check_names(tuple(row["attachments"]), expected)
             continue
         found = row.get(field_name)
@@ -127,6 +129,15 @@ def holds(here: Play, actor: Actor, details: Any) -> None:
                 return
     waits = [(p.key, h.field, h.because) for p in actor.state.held() for h in p.held]
     raise Untrue(f"nothing like {details} waits; what waits is {waits}")
+
+
+def suggests(here: Play, actor: Actor, details: Any) -> None:
+    """What a message might be related to: ids of `contacts`, `accounts`, `opportunities`."""
+    found = suggest(actor.state, uid_of(here, details), actor.settings.get("addresses", (actor.address,)))
+    for name in ("contacts", "accounts", "opportunities"):
+        ids = [one.id for one in getattr(found, name)]
+        if ids != each(details.get(name, [])):
+            raise Untrue(f"the {name} suggested are {ids}, not {details.get(name, [])}")
 
 
 def explains(here: Play, actor: Actor, details: Any) -> None:

@@ -23,6 +23,7 @@ from syncengine.model.attachment import Attachment
 from syncengine.model.commands import Insert, Update
 from syncengine.model.pim import Kind
 from syncengine.model.proxy import Proxy, Share, There
+from syncengine.services.sync.messages import Messages, content_in_mailbox
 from syncengine.services.sync.work import ODD, Work
 
 SCOPE = "attachment"
@@ -36,14 +37,17 @@ def _of_calendar(work: Work, proxy: Proxy, attachment: Attachment) -> bytes | No
     return content_of(proxy.item.text, attachment) if proxy.item else None
 
 
-SOURCES: Mapping[Kind | None, Source] = {Kind.EVENT: _of_calendar, Kind.TODO: _of_calendar}
-"""Where the contents of an item's attachments are, by its kind. A kind that is not here has none: Kind.EMAIL gets its
-row, from the mailbox's whole message, with the emails themselves."""
+SOURCES: Mapping[Kind | None, Source] = {
+    Kind.EVENT: _of_calendar,
+    Kind.TODO: _of_calendar,
+    Kind.EMAIL: content_in_mailbox,
+}
+"""Where the contents of an item's attachments are, by its kind."""
 
 
 class ContentSide:
-    def __init__(self, work: Work) -> None:
-        self.work, self.state = work, work.state
+    def __init__(self, work: Work, messages: Messages) -> None:
+        self.work, self.state, self.messages = work, work.state, messages
 
     # --- up ---
 
@@ -69,7 +73,7 @@ class ContentSide:
         failed = [(a, problem) for a, problem in problems if problem]
         if failed:
             where = f"{proxy.key} ({proxy.values.get('description') or 'no subject'})"
-            what = " ".join(f"The attachment {a.name!r} stays with its entry. {problem.what}" for a, problem in failed)
+            what = " ".join(f"The attachment {a.name!r} stays where it is. {problem.what}" for a, problem in failed)
             with self.state.transaction():
                 self.work.fail(SCOPE, proxy.id, Problem(what, where, failed[0][1].fix))
         return [a for a, _ in failed]
@@ -99,11 +103,10 @@ class ContentSide:
         active = {c.name for c in self.work.active}
         items = {i: proxy.item for i, proxy in proxies.items()}
         waiting = [i for i in waiting if (item := items.get(i)) is None or item.pim in active]
+        told = [p for i in waiting if i in proxies and (p := self._as_in_item(proxies[i])) is not None]
         with self.state.transaction():
             self.state.solve(SCOPE, waiting)
-            self.work.save(
-                [p for i in waiting if i in proxies and (p := self._as_in_item(proxies[i])) is not None], dirty=True
-            )
+            self.work.save(told, dirty=True)
 
     def _as_in_item(self, proxy: Proxy) -> Proxy | None:
         type_map, me = self.work.type_of(proxy), self.work.me(self.work.mapping_of(proxy))
@@ -111,11 +114,15 @@ class ContentSide:
             return None
         if role_in(proxy, me) is Role.GUEST and proxy.there is not There.ABSENT:
             return None
-        try:
-            item = snapshot(proxy, type_map)
-        except ODD:
-            return None
-        told = up(item, type_map, me).get(FIELD) if item else ()
+        if proxy.kind is Kind.EMAIL:
+            whole = self.messages.read_again(proxy)
+            told = whole.values.get(FIELD) if whole else ()
+        else:
+            try:
+                item = snapshot(proxy, type_map)
+            except ODD:
+                return None
+            told = up(item, type_map, me).get(FIELD) if item else ()
         return replace(proxy, values={**proxy.values, FIELD: moved(proxy.values.get(FIELD), (), told)})
 
     # --- down ---

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
+from functools import cached_property
 from itertools import islice
 
+from syncengine.core.correspondence import related
 from syncengine.core.ical.href import part_href, split_href
 from syncengine.core.ical.read import read
 from syncengine.core.ical.write import moved_keys
 from syncengine.core.mapping.apply import unique_id
 from syncengine.core.sync import absorb as core
 from syncengine.core.sync.correlate import keys_of_item, link, pairs
+from syncengine.core.sync.messages import concerned
 from syncengine.core.sync.parts import parts
 from syncengine.core.sync.roles import Role, role_in
 from syncengine.core.wire import values_to_json
@@ -37,6 +41,11 @@ class PimSide:
         self.known_parts: dict[str, list[KnownItem]] = {}  # of the batch being settled, by resource
         first_contact = self.state.fact(f"seen:{self.name}") is None
         self.shares = collection.share_existing if first_contact else collection.share_new
+
+    @cached_property
+    def is_mailbox(self) -> bool:
+        """Asked once, and only when something is to be read: a server may have to be asked for it."""
+        return Kind.EMAIL in self.collection.pim.kinds
 
     def take_in(self) -> None:
         """Read what changed since the last time. Raises SideError when the collection cannot be read."""
@@ -83,7 +92,8 @@ class PimSide:
         self.state.solve(self.scope, hrefs)
         self.state.drop_items(self.name, [h for h, row in rows.items() if row.proxy_id is None])
         proxies = self.state.proxies(row.proxy_id for row in rows.values() if row.proxy_id)
-        for proxy in proxies.values():
+        self._messages_gone([p for p in proxies.values() if p.kind is Kind.EMAIL], hrefs)
+        for proxy in (p for p in proxies.values() if p.kind is not Kind.EMAIL):
             on_its_way = proxy.there is not There.ABSENT or proxy.id in self.intended
             if proxy.share is Share.DROPPED or (proxy.share is Share.DELETED and on_its_way):
                 self.work.save([core.gone(proxy)], dirty=proxy.share is Share.DELETED)  # what the user wanted holds
@@ -91,6 +101,31 @@ class PimSide:
                 self.state.forget([proxy.id])
             elif not self._carried_over(proxy):
                 self.work.save([core.gone(proxy)], dirty=True)
+
+    def _messages_gone(self, gone: Sequence[Proxy], hrefs: Sequence[str]) -> None:
+        """A message that is deleted or moved away leaves its activity (EML-2), and keeps what was decided about it for
+        where it turns up again: another copy that is known, one still to come in this run, or a later one."""
+        copies = self._copies(gone, set(hrefs)) if gone else {}
+        for proxy in gone:
+            shared = proxy.share is Share.SHARED
+            if proxy.item and (copy := copies.pop(proxy.item.uid, None)):
+                self.state.forget([copy.id])
+                self.work.save([replace(proxy, item=copy.item)], dirty=shared)
+            elif shared and (proxy.there is not There.ABSENT or proxy.id in self.intended):
+                self.work.save([replace(proxy, item=None)], dirty=True)
+            else:
+                self.state.save([core.gone(proxy)], dirty=False)
+                self.work.lost.append(proxy.id)
+
+    def _copies(self, gone: Sequence[Proxy], hrefs: AbstractSet[str]) -> dict[str, Proxy]:
+        """By key, another copy of a message that is known and decided nothing itself."""
+        found = self.state.with_uid({p.item.uid for p in gone if p.item and p.item.uid})
+        staying = [k for pim, k in found if not k.gone and (pim != self.name or k.href not in hrefs)]
+        others = self.state.proxies(k.proxy_id for k in staying if k.proxy_id).values()
+        free = (
+            p for p in others if p.kind is Kind.EMAIL and p.share is Share.NEVER and p.id not in {g.id for g in gone}
+        )
+        return {p.item.uid: p for p in free if p.item}
 
     def _carried_over(self, proxy: Proxy) -> bool:
         """Whether the item was moved to another collection: its proxy goes along, with all that no item can hold."""
@@ -144,7 +179,7 @@ class PimSide:
             self.state.solve(self.scope, [resource.href])
             return
         try:
-            item = read(resource.text, self.properties)
+            item = core.read_item(resource.text, self.properties, message=self.is_mailbox)
             shareable = isinstance(item, Item) and self.mapping.for_kind(item.kind) is not None
             found = self._parts(resource, item) if isinstance(item, Item) and shareable else None
             if proxy is not None and isinstance(item, Item) and not item.lone:
@@ -268,7 +303,11 @@ class PimSide:
         if not new:
             return
         uids: dict[str, list[tuple[str, KnownItem]]] = {}
-        for pim, known in self.state.with_uid(uid for _, i in new if (uid := self._uid(i))):
+        found = self.state.with_uid(uid for _, i in new if (uid := self._uid(i)))
+        messages = self._messages(k.proxy_id for _, k in found if k.proxy_id)
+        for pim, known in found:
+            if (known.proxy_id in messages) is not self.is_mailbox:
+                continue  # anybody can send a message with the UID of somebody's meeting as its id
             uids.setdefault(known.uid, []).append((pim, known))
         adopted: list[tuple[Proxy, Item]] = []
         for resource, item in new:
@@ -282,6 +321,9 @@ class PimSide:
                 uids.setdefault(uid, []).append((self.name, KnownItem(resource.href, resource.etag, uid, None, False)))
         self._pair(adopted)
 
+    def _messages(self, ids: Iterable[str]) -> set[str]:
+        return {p.id for p in self.state.proxies(ids).values() if p.kind is Kind.EMAIL}
+
     def _uid(self, item: Item) -> str:
         return unique_id(item, self.me) or ""
 
@@ -293,7 +335,11 @@ class PimSide:
         adopted: list[tuple[Proxy, Item]],
     ) -> None:
         """What a new item is, given the `others` with its UID: a second one here, a moved one, one that another
-        collection has as well (one activity, linked with the first), or really new."""
+        collection has as well (one activity, linked with the first), or really new. A message may be there as often
+        as it likes: the first one counts."""
+        if item.kind is Kind.EMAIL:
+            self._place_message(resource, item, others, adopted)
+            return
         if twin := next((k for p, k in others if p == self.name and not k.gone), None):
             self._collision(resource, item, twin)
             return
@@ -307,6 +353,26 @@ class PimSide:
             proxy = self._adopted(resource, item, core.starts_shared(item.kind, self.shares))
             share = self._share_of(proxy) if split_href(resource.href)[1] else proxy.share
             adopted.append((proxy if share is proxy.share else replace(proxy, share=share), item))
+
+    def _place_message(
+        self,
+        resource: Resource,
+        item: Item,
+        others: Sequence[tuple[str, KnownItem]],
+        adopted: list[tuple[Proxy, Item]],
+    ) -> None:
+        self.state.solve(self.scope, [resource.href])
+        lost = next((k.proxy_id for _, k in others if k.gone and k.proxy_id), None)
+        if any(not k.gone for _, k in others):
+            self.state.save([self._adopted(resource, item, Share.NEVER)], dirty=False)
+        elif lost:
+            self._absorb(self.state.proxies([lost])[lost], self.name, resource, item)
+        else:
+            found = concerned(item, self.me)
+            by_itself = Kind.EMAIL in self.shares and found.shared
+            proxy = self._adopted(resource, item, Share.SHARED if by_itself else Share.NEVER)
+            relations = related(found, {}) if by_itself else {}
+            adopted.append((replace(proxy, values={**proxy.values, **relations}), item))
 
     def _collision(self, resource: Resource, item: Item, twin: KnownItem) -> None:
         self.work.fail(
@@ -340,6 +406,9 @@ class PimSide:
     def _meet(self, proxy: Proxy, item: Item, partner: str) -> None:
         waiter = self.state.proxies([partner])[partner]
         assert waiter.server is not None
+        if waiter.kind is Kind.EMAIL:  # it was lost, and turns up again: nothing is new (EML-2)
+            self.work.save([replace(waiter, item=proxy.item)], dirty=True)
+            return
         linked = link(proxy, waiter.server, item, self._type(item.kind), self.me)
         met = replace(linked, id=waiter.id, there=waiter.there)
         self.work.save([met], dirty=True)

@@ -47,6 +47,7 @@ from syncengine.services import folder
 from syncengine.services.sync import braking
 from syncengine.services.sync.contents import ContentSide
 from syncengine.services.sync.item_writes import ItemWrites
+from syncengine.services.sync.messages import Messages
 from syncengine.services.sync.pim_side import PimSide
 from syncengine.services.sync.server_side import PROBLEMS, SIDE, ServerSide, held_back
 from syncengine.services.sync.work import BATCH, ODD, Work, as_item_error
@@ -65,7 +66,8 @@ class Sync:
         self.server_side = ServerSide(work)
         self.item_writes = ItemWrites(work)
         self.cut_short = False
-        self.contents = ContentSide(work)
+        self.messages = Messages(work)
+        self.contents = ContentSide(work, self.messages)
 
     def run(self) -> Report:
         """Synchronize. Errors of items are in the report; those of a side end the run, raised after what was done is
@@ -114,6 +116,7 @@ class Sync:
             if not self.work.again or self.work.dry_run:
                 break
         self._report_clashes()
+        failed += self.messages.failed
         if failed:
             raise failed[0]
 
@@ -171,7 +174,7 @@ class Sync:
         changed = []
         for proxy in self.state.owned_by(generic_owner):
             type_map = self.work.type_of(proxy)
-            if proxy.share is not Share.SHARED or not proxy.has_item or type_map is None:
+            if proxy.share is not Share.SHARED or not proxy.has_item or type_map is None or type_map.kind is Kind.EMAIL:
                 continue
             item = snapshot(proxy, type_map)
             if item is None:
@@ -194,7 +197,16 @@ class Sync:
                 e.where = e.where or collection.name
                 self.work.failed.add(collection.name)
                 failed.append(e)
+        self._forget_lost()
         return failed
+
+    def _forget_lost(self) -> None:
+        """Messages that are gone, were shared by nobody, and have turned up in no collection."""
+        if not self.work.lost:
+            return
+        lost, self.work.lost = self.state.proxies(self.work.lost), []
+        with self.state.transaction():
+            self.state.forget([p.id for p in lost.values() if not p.has_item and p.share is not Share.UNSHARED])
 
     def _go_on(self) -> None:
         """Tell more of the endless series that were told up to a day (REC-4)."""
@@ -229,6 +241,7 @@ class Sync:
 
     def _settle_batch(self, batch: Sequence[Proxy]) -> None:
         self.work.busy = True
+        batch = self.messages.complete(batch)
         waiting = [replace(p, share=Share.NEVER) for p in batch if self._is_guests_change(p)]
         if waiting:
             with self.state.transaction():
@@ -424,6 +437,7 @@ def _summary(report: Report) -> dict[str, Any]:
         "unchanged": report.unchanged,
         "held": report.held,
         "failed": report.failed,
+        "notices": [asdict(p) for p in report.notices],
         "actions": [asdict(a) for a in report.actions],
     }
 

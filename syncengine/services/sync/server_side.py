@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from syncengine.core.mapping.apply import matches
+from syncengine.core.mapping.place import type_for
 from syncengine.core.sync.absorb import snapshot
 from syncengine.core.sync.correlate import keys_of_activity, link, pairs
 from syncengine.core.sync.reconcile import Decision, Verdict, predicted, stored, unlinked
@@ -25,6 +26,7 @@ from syncengine.model.commands import (
     Stored,
     Update,
 )
+from syncengine.model.pim import Kind
 from syncengine.model.proxy import Proxy, Share, There
 from syncengine.model.values import Values
 from syncengine.services.sync.work import ODD, Work, as_item_error
@@ -68,8 +70,8 @@ class ServerSide:
                 self.work.fail(PROBLEMS, activity.id, Problem(error.what, where, error.fix))
 
     def _note(self, activity: Activity, proxy: Proxy | None) -> None:
-        mapping = self.work.mapping_of(proxy) if proxy else self.work.mapping_for(activity["display_in"])
-        type_map = mapping.for_display(activity["display_in"])
+        mapping = self.work.mapping_of(proxy) if proxy else self.work.mapping_for(activity.values)
+        type_map = type_for(mapping, activity.values)
         if type_map is not None and not matches(type_map.filter, activity.values):
             if proxy is not None and proxy.there is There.LIVE:
                 self.work.save([replace(proxy, server=activity, there=There.LEFT)], dirty=True)
@@ -187,7 +189,7 @@ class ServerSide:
         activity is then that item's."""
         if proxy.item is not None:
             return False
-        type_map = self.work.mapping_for(activity["display_in"]).for_display(activity["display_in"])
+        type_map = type_for(self.work.mapping_for(activity.values), activity.values)
         keys = keys_of_activity(activity, type_map) if type_map else ()
         found = pairs(keys, self.state.waiting(keys, "item"))
         partner = self.state.proxies([found]).get(found) if found else None
@@ -206,6 +208,9 @@ class ServerSide:
         """Our insert met an activity that was there (KEY-5): this item is its item."""
         other = self.state.by_activity([outcome.activity.id]).get(outcome.activity.id)
         if other is not None and other.id != proxy.id:
+            if other.has_item and proxy.kind is Kind.EMAIL:  # another copy of the same message
+                self.state.save([replace(proxy, share=Share.NEVER)], dirty=False)
+                return None
             if other.has_item:
                 assert other.item is not None
                 problem = Problem(

@@ -9,17 +9,19 @@ from zoneinfo import ZoneInfo
 
 from syncengine.core.ical.href import split_href
 from syncengine.core.mapping.context import Context
+from syncengine.core.mapping.place import type_for
 from syncengine.core.sync.brakes import MAX_COUNT, MAX_SHARE
-from syncengine.core.sync.correlate import keys_of_activity, keys_of_item, texts_taken
+from syncengine.core.sync.correlate import keys_of_activity, keys_of_item, keys_of_lost, texts_taken
 from syncengine.core.sync.reflect import type_of
 from syncengine.core.sync.roles import Role, role_in
 from syncengine.errors import ItemError, Problem
 from syncengine.model.commands import Greeting
 from syncengine.model.directory import Directory
 from syncengine.model.mapping import Mapping, TypeMap
-from syncengine.model.pim import Kind, Scheduling
+from syncengine.model.pim import MOST_BYTES, Kind, SaveMail, Scheduling
 from syncengine.model.proxy import Proxy, Share, There
 from syncengine.model.report import Action, Report
+from syncengine.model.values import Values
 from syncengine.ports import ActivityServer, ClientState, Folder, Pim
 from syncengine.times import Clock
 
@@ -50,6 +52,8 @@ class Collection:
     share_new: frozenset[Kind]
     share_existing: frozenset[Kind]
     scheduling: Scheduling = Scheduling.SILENT
+    save_mail: SaveMail = SaveMail.ATTACHMENTS
+    most_bytes: int = MOST_BYTES
 
     @property
     def is_silent(self) -> bool:
@@ -78,6 +82,10 @@ class Work:
     """Where activities are shown as files, if anywhere."""
     greeting: Greeting | None = None
     directory: Directory = field(default_factory=Directory)
+    lost: list[str] = field(default_factory=list)
+    """Ids of proxies whose message is gone and was shared by nobody: forgotten unless it turns up elsewhere."""
+    message: tuple[tuple[str, str], bytes] | None = None
+    """Where the message lies that was read last as a whole, and its bytes."""
     touched: set[str] = field(default_factory=set)
     busy: bool = False
     """Something was taken in or decided: what was counted last time no longer holds."""
@@ -101,12 +109,12 @@ class Work:
         """That of the item's collection; where there is no item, the first that shows such activities."""
         if proxy.item and (found := self.collection(proxy.item.pim)):
             return found.mapping
-        return self.mapping_for(proxy.server["display_in"] if proxy.server else proxy.values.get("display_in"))
+        return self.mapping_for(proxy.server.values if proxy.server else proxy.values)
 
-    def mapping_for(self, display_in: object) -> Mapping:
-        """The mapping of the first collection that shows activities of this display-in value."""
+    def mapping_for(self, values: Values) -> Mapping:
+        """The mapping of the first collection that shows activities with these values."""
         mappings = [c.mapping for c in self.collections]
-        return next((m for m in mappings if m.for_display(display_in)), mappings[0])
+        return next((m for m in mappings if type_for(m, values)), mappings[0])
 
     def type_of(self, proxy: Proxy) -> TypeMap | None:
         return type_of(proxy, self.mapping_of(proxy))
@@ -144,9 +152,12 @@ class Work:
             return keys_of_item(proxy.values, type_map) if type_map else ()
         if proxy.server is None or proxy.there is not There.LIVE:
             return ()
-        type_map = self.mapping_of(proxy).for_display(proxy.server["display_in"])
+        mapping = self.mapping_of(proxy)
+        type_map = type_for(mapping, proxy.server.values)
         if type_map is None:
             return ()
+        if proxy.item is None and type_map.kind is Kind.EMAIL:
+            return keys_of_lost(proxy.server, type_map, self.me(mapping))
         if proxy.item is None:
             return keys_of_activity(proxy.server, type_map)
         return () if proxy.server["integration_id"] else texts_taken(proxy.server.values, type_map.natural_keys)
@@ -185,6 +196,10 @@ class Work:
         self.report.linked += 1
         self.report.actions.append(Action(proxy.key, "server", "linked", because))
         self.touched.add(proxy.id)
+
+    def notice(self, what: str, where: str, fix: str) -> None:
+        """Something a person should know that stops nothing."""
+        self.report.notices.append(Problem(what, where, fix))
 
     def fail(self, scope: str, subject: str, problem: Problem) -> None:
         """Keep a problem with one item for people and for the next run (SYN-3). Inside a transaction."""

@@ -11,7 +11,7 @@ from alembic import op
 revision = "0003"
 down_revision = "0002"
 
-TEXTS = ("attachments", "sender", "sender_name", "cc", "bcc", "revision")
+TEXTS = ("attachments", "primary_contact", "sender", "sender_name", "cc", "bcc", "revision")
 
 
 def upgrade() -> None:
