@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import itertools
 import uuid
 from collections.abc import Callable, Sequence
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 from syncengine.config import Config, PimConfig, mapping_folder
 from syncengine.errors import ConfigError
 from syncengine.model.directory import Directory
+from syncengine.model.filters import EVERYTHING, View
 from syncengine.model.mapping import Mapping, ServerNames
 from syncengine.model.scenario import Verdict
 from syncengine.ports import ActivityServer, ActivityStore, ClientState, Pim
@@ -62,6 +64,29 @@ def read_mapping(path: Path) -> Mapping:
     except OSError as e:
         raise ConfigError(f"The mapping cannot be read: {e.strerror}.", where=str(path)) from e
     return parse(text, (mapping_folder() / SCHEMA).read_bytes(), str(path))
+
+
+def chosen_view(config: Config, preset: str = "") -> View | None:
+    """What the user works with: the preset of that name, else the configured, else the mapping's default one, narrowed
+    as configured. None where nothing is chosen. Raises ConfigError for a name no mapping has."""
+    from syncengine.core.filters import bounded, narrowed
+
+    mapping = load_mapping(config.pims[0].mapping if config.pims else "default", config)
+    known = {p.name: p for p in mapping.presets}
+    wanted = preset or config.visibility.preset or next((p.name for p in mapping.presets if p.default), "")
+    if not wanted and not config.visibility.only.filters and mapping.always is None:
+        return None
+    if wanted and wanted not in known:
+        near = difflib.get_close_matches(wanted, known, 1)
+        raise ConfigError(
+            f"The mapping {mapping.name!r} has no preset {wanted!r}.",
+            where="visibility.preset",
+            fix=f'Did you mean "{near[0]}"?'
+            if near
+            else f"Choose one of {', '.join(known) or 'none: it has no presets'}.",
+        )
+    view = known[wanted].view if wanted else EVERYTHING
+    return bounded(narrowed(view, config.visibility.only), mapping.always)
 
 
 def open_store(url: str) -> ActivityStore:

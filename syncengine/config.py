@@ -18,7 +18,10 @@ from typing import Any
 from urllib.parse import unquote
 from zoneinfo import ZoneInfo
 
-from syncengine.errors import ConfigError
+from syncengine.core.filters import read_only
+from syncengine.errors import ConfigError, ItemError
+from syncengine.model.directory import RecordType
+from syncengine.model.filters import Condition, Filter, View
 from syncengine.model.pim import CALENDAR_KINDS, Kind
 from syncengine.times import find_zone, local_zone
 
@@ -78,6 +81,14 @@ class BrakeConfig:
 
 
 @dataclass(frozen=True)
+class VisibilityConfig:
+    """preset: the mapping's filter the user has chosen. only: what it is narrowed to (VIS-3)."""
+
+    preset: str = ""
+    only: View = field(default_factory=View)
+
+
+@dataclass(frozen=True)
 class Config:
     path: Path
     user: UserConfig
@@ -85,6 +96,7 @@ class Config:
     server: ServerConfig
     pims: tuple[PimConfig, ...]
     brake: BrakeConfig = BrakeConfig()
+    visibility: VisibilityConfig = field(default_factory=VisibilityConfig)
 
 
 def default_path() -> Path:
@@ -144,6 +156,7 @@ _SECTIONS: Mapping[str, Mapping[str, str]] = {
     "state": {"path": _TEXT},
     "server": {"url": _TEXT, "token": _SECRET, "generic_owner": _TEXT},
     "brake": {"count": _COUNT, "share": _SHARE},
+    "visibility": {"preset": _TEXT, "only": "tables, [[visibility.only]]"},
     "pim": {
         "name": _TEXT,
         "connector": _TEXT,
@@ -169,6 +182,7 @@ class _Reader:
         self._names("", raw, _SECTIONS)
         user, state = self._section(raw, "user"), self._section(raw, "state")
         server, brake = self._section(raw, "server"), self._section(raw, "brake")
+        visibility = self._visibility(self._section(raw, "visibility"))
         pims = raw.get("pim", [])
         if not isinstance(pims, list) or not all(isinstance(p, dict) for p in pims):
             self.faults.append("pim: write each collection as [[pim]]")
@@ -186,7 +200,20 @@ class _Reader:
         if self.faults:
             return None
         file = self._file(state.get("path", "state.db"))
-        return Config(self.path, self._user(user), file, self._server(server), found, BrakeConfig(**brake))
+        return Config(self.path, self._user(user), file, self._server(server), found, BrakeConfig(**brake), visibility)
+
+    def _visibility(self, values: Mapping[str, Any]) -> VisibilityConfig:
+        found: dict[RecordType, list[Condition | Filter]] = {}
+        only = values.get("only", [])
+        for number, raw in enumerate(only if isinstance(only, list) else [only], 1):
+            try:
+                kind, one = read_only(raw)
+            except ItemError as e:
+                self.faults.append(f"visibility.only[{number}]: {e.what} {e.fix}")
+            else:
+                found.setdefault(kind, []).append(one)
+        filters = {kind: Filter(conditions=tuple(conditions)) for kind, conditions in found.items()}
+        return VisibilityConfig(values.get("preset", ""), View(filters))
 
     def _section(self, raw: Mapping[str, Any], name: str) -> dict[str, Any]:
         values = raw.get(name, {})

@@ -7,7 +7,8 @@ import pytest
 
 from syncengine.core.mapping.parse import LARGEST, parse
 from syncengine.errors import ConfigError
-from syncengine.model.mapping import Authority, Comparison, Condition, Direction, Filter, Pattern, Policy
+from syncengine.model.filters import Comparison, Condition, Filter
+from syncengine.model.mapping import Authority, Direction, Pattern, Policy
 from syncengine.model.pim import Kind
 from tests.core.mapping_world import EVENTS, FOLDER, SCHEMA, TODOS, shipped
 
