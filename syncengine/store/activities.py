@@ -17,7 +17,7 @@ from __future__ import annotations
 import itertools
 import json
 import threading
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -176,7 +176,7 @@ class Activities:
     def records(self, employee_id: str, after: Position, limit: int) -> list[tuple[Position, Given]]:
         return self._work.views.feed(employee_id, after, limit)
 
-    def under(self, keys: Collection[RecordKey]) -> Iterator[list[Activity]]:
+    def under(self, keys: Set[RecordKey]) -> Iterator[list[Activity]]:
         return (self._live(ids) for ids in self._work.views.under(keys))
 
     def of_team(self, employee_id: str) -> Iterator[list[Activity]]:
