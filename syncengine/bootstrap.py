@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import itertools
 import uuid
 from collections.abc import Callable, Sequence
@@ -13,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from syncengine.config import Config, PimConfig, mapping_folder
 from syncengine.errors import ConfigError
-from syncengine.model.directory import Directory
-from syncengine.model.filters import EVERYTHING, View
+from syncengine.model.directory import Directory, RecordKey
+from syncengine.model.filters import View
 from syncengine.model.mapping import Mapping, ServerNames
 from syncengine.model.scenario import Verdict
 from syncengine.ports import ActivityServer, ActivityStore, ClientState, Pim
@@ -67,26 +66,11 @@ def read_mapping(path: Path) -> Mapping:
 
 
 def chosen_view(config: Config, preset: str = "") -> View | None:
-    """What the user works with: the preset of that name, else the configured, else the mapping's default one, narrowed
-    as configured. None where nothing is chosen. Raises ConfigError for a name no mapping has."""
-    from syncengine.core.filters import bounded, narrowed
+    """What the user works with: the preset of that name, or as configured. Raises ConfigError for an unknown name."""
+    from syncengine.core.filters import chosen
 
     mapping = load_mapping(config.pims[0].mapping if config.pims else "default", config)
-    known = {p.name: p for p in mapping.presets}
-    wanted = preset or config.visibility.preset or next((p.name for p in mapping.presets if p.default), "")
-    if not wanted and not config.visibility.only.filters and mapping.always is None:
-        return None
-    if wanted and wanted not in known:
-        near = difflib.get_close_matches(wanted, known, 1)
-        raise ConfigError(
-            f"The mapping {mapping.name!r} has no preset {wanted!r}.",
-            where="visibility.preset",
-            fix=f'Did you mean "{near[0]}"?'
-            if near
-            else f"Choose one of {', '.join(known) or 'none: it has no presets'}.",
-        )
-    view = known[wanted].view if wanted else EVERYTHING
-    return bounded(narrowed(view, config.visibility.only), mapping.always)
+    return chosen(mapping, preset or config.visibility.preset, config.visibility.only)
 
 
 def open_store(url: str) -> ActivityStore:
@@ -199,6 +183,7 @@ def open_work(config: Config, stack: ExitStack, *, chosen: Sequence[str] | None 
         brake_count=config.brake.count,
         brake_share=config.brake.share,
         chosen=chosen,
+        view=chosen_view(config),
     )
 
 
@@ -225,6 +210,10 @@ class _Stage:
     def put_directory(self, directory: Directory) -> None:
         with self.store.transaction(write=True):
             self.store.put_directory(directory)
+
+    def remove_record(self, key: RecordKey) -> None:
+        with self.store.transaction(write=True):
+            self.store.remove_record(key)
 
     def server(self, user: str, generic_owner: str) -> ActivityServer:
         return embedded(self.store, user, generic_owner)

@@ -15,7 +15,7 @@ from syncengine.core.sync.brakes import Collection, Deletions
 from syncengine.errors import Problem
 from syncengine.model.activity import Activity
 from syncengine.model.commands import Command, Feed, Greeting, NaturalKey, Outcome
-from syncengine.model.directory import Directory, Employee, RecordKey, RecordType
+from syncengine.model.directory import Directory, Employee, Record, RecordKey, RecordType
 from syncengine.model.filters import View
 from syncengine.model.pim import Fetched, Kind, PimChanges, Resource, Written
 from syncengine.model.proxy import KnownItem, Proxy, Share
@@ -278,6 +278,30 @@ class ClientState(Protocol):
     def fact(self, name: str) -> Any: ...
 
     def set_fact(self, name: str, value: Any) -> None: ...
+
+    def directory(self) -> Directory:
+        """The records kept here, with the edits that wait laid over them."""
+
+    def record(self, key: RecordKey) -> tuple[Record, bool] | None:
+        """A record as the server gave it, and whether it is complete."""
+
+    def keep_records(self, given: Iterable[tuple[Record, bool]], gone: Iterable[RecordKey]) -> None:
+        """Take over what the server gives, and what it gives no more."""
+
+    def keep_looked_at(self, activities: Iterable[Activity]) -> None:
+        """Keep activities that are given to look at only; they are never proxies."""
+
+    def forget_looked_at(self, ids: Iterable[str]) -> None: ...
+
+    def activities_under(self, record_id: str | None) -> list[Activity]:
+        """The live activities known here, complete or not, that stand under a record or employee; None: all."""
+
+    def edits(self) -> list[RecordEdit]:
+        """Edits of records that wait for the server."""
+
+    def put_edit(self, edit: RecordEdit) -> None: ...
+
+    def drop_edit(self, key: RecordKey) -> bool: ...
 
     def intents(self, side: str) -> list[tuple[str, str, Any]]:
         """(intent id, proxy id, document), oldest first."""

@@ -11,10 +11,11 @@ from datetime import UTC, date, datetime, time
 from difflib import get_close_matches
 from typing import Any
 
-from syncengine.errors import ItemError
+from syncengine.errors import ConfigError, ItemError
 from syncengine.model.activity import FIELDS
 from syncengine.model.directory import Record, RecordType
-from syncengine.model.filters import ALL, ME, Comparison, Condition, Filter, View
+from syncengine.model.filters import ALL, EVERYTHING, ME, Comparison, Condition, Filter, View
+from syncengine.model.mapping import Mapping as MappingFile
 from syncengine.model.values import FieldType, Json, Value, Values, empty, from_json
 
 MAX_CONDITIONS, MAX_VALUES, MAX_DEPTH = 100, 200, 8
@@ -69,6 +70,20 @@ def narrowed(view: View, only: View) -> View:
         if kind in filters or kind is RecordType.ACTIVITY:
             filters[kind] = Filter(link="and", conditions=(filters.get(kind, ALL), more))
     return View(filters)
+
+
+def chosen(mapping: MappingFile, preset: str, only: View) -> View | None:
+    """What a user works with: the preset of that name, else the mapping's default one, narrowed; None where nothing
+    is chosen. Raises ConfigError for a name the mapping does not have."""
+    known = {p.name: p.view for p in mapping.presets}
+    name = preset or next((p.name for p in mapping.presets if p.default), "")
+    if name and name not in known:
+        near = get_close_matches(name, known, 1)
+        fix = f'Did you mean "{near[0]}"?' if near else f"Choose one of {', '.join(known) or '(it has none)'}."
+        raise ConfigError(f"The mapping {mapping.name!r} has no preset {name!r}.", where="visibility.preset", fix=fix)
+    if not name and not only.filters and mapping.always is None:
+        return None
+    return bounded(narrowed(known[name] if name else EVERYTHING, only), mapping.always)
 
 
 def bounded(view: View, always: View | None) -> View:

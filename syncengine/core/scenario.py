@@ -15,7 +15,8 @@ Each step is one user and one verb; `say` tells the reader why. What people do: 
 `changes_occurrence`, `restores_occurrence`, `deletes`, `renames`, `receives`, `syncs`, `rehearses`, `shares`,
 `unshares`, `confirms`, `disconnects`, `reconnects`; and `days_pass`. What they do on the server: `adds`, `sets`,
 `removes`, `imports`. What must be true: `sees`, `sees_nothing_of`, `server_has`, `server_has_nothing_of`,
-`server_count`, `holds`, `explains`.
+`server_count`, `holds`, `explains`. About records: `chooses`, `edits_record`, `undoes_edit`, `keeps_edit`,
+`removes_record`, `pins`, and `finds`, `counts`, `has_record`, `has_no_record`, `has_under` to check.
 
 * `saves`: a new item. `uid`, `kind` (event or todo), then properties as in RFC 5545, `start`, `end`, `percent` and
   `body` in short; `lines`: whole content lines; or everything as `text`. `changes`: the same for an item that is
@@ -29,10 +30,14 @@ Each step is one user and one verb; `say` tells the reader why. What people do: 
   ended early. `rehearses`: the same as a dry run.
 * `disconnects = "server"` (or `"calendar"`): it does not answer; with `after writing`, it does what it is told and the
   answer is lost. `reconnects = true` ends it.
+* Records go by `type` and `id`. `chooses = { preset, only }`: what the user works with from now on, as in the
+  configuration; `counts`: how much a choice would give, per type [complete, incomplete]. `has_under`: the activities
+  kept on the client under a record, `complete` and `incomplete` by subject, `without` these fields.
 * `sees`: an item with these values, these `lines`, and `without` these properties.
 
-`[users.NAME]` says what is special about a user: `share_new`, `share_existing` (lists of kinds), `addresses`, `zone`;
-`employee` and `calendar` make a second client of the same person, with the same calendar.
+`[users.NAME]` says what is special about a user: `share_new`, `share_existing` (lists of kinds), `addresses`, `zone`,
+`visibility` (`preset`, `only`); `employee` and `calendar` make a second client of the same person, with the same
+calendar.
 Every story ends with runs of every user that must come to have nothing to do.
 """
 
@@ -50,6 +55,8 @@ VERBS = (
     "rehearses", "shares", "unshares", "confirms", "disconnects", "reconnects", "days_pass",
     "adds", "sets", "removes", "imports",
     "sees", "sees_nothing_of", "server_has", "server_has_nothing_of", "server_count", "holds", "explains",
+    "chooses", "edits_record", "undoes_edit", "keeps_edit", "removes_record", "pins",
+    "finds", "counts", "has_record", "has_no_record", "has_under",
 )  # fmt: skip
 _A_TABLE, _WORDS = "a table, { … }", "a text, or a list of texts"
 _SHAPES: dict[str, tuple[str, tuple[type, ...]]] = {
@@ -62,7 +69,7 @@ _SHAPES: dict[str, tuple[str, tuple[type, ...]]] = {
     "days_pass": ("a number", (int,)),
 }
 _NAMES = ("story", "requirements", "step", "users", "directory", "mapping")
-_SETTINGS = ("share_new", "share_existing", "addresses", "zone", "employee", "calendar")
+_SETTINGS = ("share_new", "share_existing", "addresses", "zone", "employee", "calendar", "visibility")
 COUNTS = (
     "pim_created", "pim_updated", "pim_deleted", "server_created", "server_updated", "server_deleted", "linked",
 )  # fmt: skip

@@ -33,6 +33,19 @@ from syncengine.services.scenario.deeds import (
     shares,
     unshares,
 )
+from syncengine.services.scenario.records import (
+    chooses,
+    counts,
+    edits_record,
+    finds,
+    has_no_record,
+    has_record,
+    has_under,
+    keeps_edit,
+    pins,
+    removes_record,
+    undoes_edit,
+)
 from syncengine.services.scenario.runs import rehearses, run_for, said, syncs
 from syncengine.services.scenario.stage import DIRECTORY, GENERIC_OWNER, Actor, Play, Stage, Untrue
 from syncengine.services.scenario.truths import (
@@ -146,4 +159,15 @@ _VERBS: Mapping[str, Callable[[Play, Actor, Any], None]] = {
     "server_count": server_count,
     "holds": holds,
     "explains": explains,
+    "chooses": chooses,
+    "counts": counts,
+    "edits_record": edits_record,
+    "finds": finds,
+    "has_no_record": has_no_record,
+    "has_record": has_record,
+    "has_under": has_under,
+    "keeps_edit": keeps_edit,
+    "pins": pins,
+    "removes_record": removes_record,
+    "undoes_edit": undoes_edit,
 }
