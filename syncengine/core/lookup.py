@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import heapq
+import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from difflib import SequenceMatcher
 from typing import NamedTuple, TypeVar
 
-SIMILAR = 0.6
+SIMILAR = 0.7
 """From which likeness on a misspelled name is offered, 1 being equal."""
 MOST = 50
 LONGEST = 200
@@ -52,16 +53,21 @@ def closest(text: str, candidates: Iterable[Candidate], limit: int = 10) -> list
 
 
 def _rank(wanted: str, texts: list[str]) -> int | None:
-    words = wanted.split()
-    for rank, fits in enumerate((str.__eq__, str.startswith, _begins_words, str.__contains__)):
-        if any(fits(text, wanted if fits is not _begins_words else words) for text in texts):  # type: ignore[operator]
-            return rank
+    """The better, the smaller; a name counts more than another text that fits as well."""
+    for rank, fits in enumerate(_FITS):
+        for other, text in enumerate(texts):
+            if fits(text, wanted):
+                return 2 * rank + bool(other)
     return None
 
 
-def _begins_words(text: str, words: list[str]) -> bool:
-    own = text.split()
-    return all(any(one.startswith(word) for one in own) for word in words)
+def _begins_words(text: str, wanted: str) -> bool:
+    own = _WORD.findall(text)
+    return all(any(one.startswith(word) for one in own) for word in _WORD.findall(wanted) or [wanted])
+
+
+_WORD = re.compile(r"\w+")
+_FITS: tuple[Callable[[str, str], bool], ...] = (str.__eq__, str.startswith, _begins_words, str.__contains__)
 
 
 def _likeness(wanted: str, name: str) -> float:

@@ -43,6 +43,7 @@ def undo(state: ClientState, key: RecordKey) -> None:
         if not state.drop_edit(key):
             raise NotThere(f"No edit of {named(key)} waits.", fix='"syncengine status" lists what waits')
         state.solve(PROBLEMS, [named(key)])
+        state.set_fact("counts", None)  # a run that finds nothing new would repeat the old ones
 
 
 def keep(state: ClientState, key: RecordKey) -> None:

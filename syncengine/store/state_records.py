@@ -19,7 +19,7 @@ from syncengine.core.visibility import parents
 from syncengine.core.wire import activity_from_json, activity_to_json
 from syncengine.model.activity import Activity
 from syncengine.model.directory import Directory, Record, RecordKey, RecordType, directory_of, key_of
-from syncengine.model.proxy import There
+from syncengine.model.proxy import Proxy, There
 from syncengine.model.visibility import RecordEdit
 from syncengine.store import state_tables as t
 
@@ -31,6 +31,9 @@ class StateRecords:
         raise NotImplementedError
 
     def _rows(self, statement: sa.Select[Any]) -> Sequence[sa.Row[Any]]:
+        raise NotImplementedError
+
+    def _select(self, where: sa.ColumnElement[bool], limit: int | None) -> list[Proxy]:
         raise NotImplementedError
 
     def directory(self) -> Directory:
@@ -69,11 +72,11 @@ class StateRecords:
 
     def activities_under(self, record_id: str | None) -> list[Activity]:
         """The live activities kept here, complete and to look at, that stand under a record or employee; None: all."""
-        r, p = t.record.c, t.proxy.c
+        r = t.record.c
         looked_at = self._rows(sa.select(r.doc).where(r.type == RecordType.ACTIVITY.value))
-        server = sa.func.json_extract(p.doc, "$.server")
-        own = self._rows(sa.select(server.label("doc")).where(p.there == There.LIVE.value, server.is_not(None)))
-        found = [activity_from_json(json.loads(row.doc)) for row in (*own, *looked_at)]
+        own = [proxy.server for proxy in self._select(t.proxy.c.there == There.LIVE.value, None)]
+        found = [one for one in own if one is not None]
+        found += [activity_from_json(json.loads(row.doc)) for row in looked_at]
         if record_id is None:
             return found
         return [one for one in found if record_id in {key[1] for key in parents(one)} | _team(one)]
