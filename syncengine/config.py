@@ -150,13 +150,14 @@ def load(path: Path) -> Config:
 
 
 _TEXT, _LIST, _SECRET = "a text", "a list of texts", "a secret"
+_TABLES = "tables, [[visibility.only]]"
 _COUNT, _SHARE = "a whole number, 0 or more", "a number from 0 to 1"
 _SECTIONS: Mapping[str, Mapping[str, str]] = {
     "user": {"employee": _TEXT, "addresses": _LIST, "timezone": _TEXT},
     "state": {"path": _TEXT},
     "server": {"url": _TEXT, "token": _SECRET, "generic_owner": _TEXT},
     "brake": {"count": _COUNT, "share": _SHARE},
-    "visibility": {"preset": _TEXT, "only": "tables, [[visibility.only]]"},
+    "visibility": {"preset": _TEXT, "only": _TABLES},
     "pim": {
         "name": _TEXT,
         "connector": _TEXT,
@@ -204,12 +205,11 @@ class _Reader:
 
     def _visibility(self, values: Mapping[str, Any]) -> VisibilityConfig:
         found: dict[RecordType, list[Condition | Filter]] = {}
-        only = values.get("only", [])
-        for number, raw in enumerate(only if isinstance(only, list) else [only], 1):
+        for number, raw in enumerate(values.get("only", []), 1):
             try:
                 kind, one = read_only(raw)
             except ItemError as e:
-                self.faults.append(f"visibility.only[{number}]: {e.what} {e.fix}")
+                self.faults.append(f"visibility.only[{number}]: {e.what.rstrip('.')}; {e.fix}")
             else:
                 found.setdefault(kind, []).append(one)
         filters = {kind: Filter(conditions=tuple(conditions)) for kind, conditions in found.items()}
@@ -239,6 +239,7 @@ class _Reader:
                 _TEXT: isinstance(value, str),
                 _LIST: isinstance(value, list) and all(isinstance(v, str) for v in value),
                 _SECRET: self._is_secret(value),
+                _TABLES: isinstance(value, list) and all(isinstance(v, dict) for v in value),
                 _COUNT: type(value) is int and value >= 0,
                 _SHARE: type(value) in (int, float) and 0 <= value <= 1,
                 None: True,

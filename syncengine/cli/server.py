@@ -11,7 +11,7 @@ import click
 
 from syncengine.cli.output import command, config_option, json_option, print_json, print_table, read_config
 from syncengine.config import Config
-from syncengine.errors import ConfigError, SideError
+from syncengine.errors import ConfigError, NotThere, SideError
 from syncengine.ports import ActivityServer
 
 
@@ -35,19 +35,30 @@ def _rows(server: ActivityServer) -> list[dict[str, Any]]:
 @config_option
 @json_option
 @click.option("--under", metavar="ID", help="Only those related to this account, contact, opportunity or employee.")
+@click.option("--offline", is_flag=True, help="Those kept here, without asking the server.")
 @command
-def activities(config_path: Path | None, as_json: bool, under: str | None) -> int:
-    """List all live activities the user may see."""
+def activities(config_path: Path | None, as_json: bool, under: str | None, offline: bool) -> int:
+    """List all live activities the user may see; incomplete ones are other people's, to look at only."""
+    config = read_config(config_path)
     with ExitStack() as stack:
-        rows = _rows(_open(read_config(config_path), stack))
+        rows = _kept(config, stack) if offline else _rows(_open(config, stack))
     if under is not None:
         rows = [row for row in rows if under in _parents(row)]
     if as_json:
         print_json(rows)
     else:
-        columns = ("id", "type", "description", "planned", "due", "status", "owner")
+        columns = ("id", "type", "description", "planned", "due", "status", "owner", "complete")
         print_table(columns, [[row[c] for c in columns] for row in rows])
     return 0
+
+
+def _kept(config: Config, stack: ExitStack) -> list[dict[str, Any]]:
+    from syncengine import bootstrap, render
+
+    state = bootstrap.open_state(config)
+    stack.callback(state.close)
+    directory = state.directory()
+    return [render.activity_json(a, directory) for a in state.activities_under(None)]
 
 
 def _parents(row: dict[str, Any]) -> list[str]:
@@ -168,6 +179,31 @@ def import_directory(file: Path, config_path: Path | None) -> int:
     kinds = ("employees", "contacts", "accounts", "opportunities")
     counts = ", ".join(f"{len(getattr(found, kind))} {kind}" for kind in kinds)
     click.echo(f"{counts}: {'imported' if changed else 'all known already, nothing changed'}")
+    return 0
+
+
+@directory.command("remove")
+@click.argument("kind", metavar="TYPE", type=click.Choice(("account", "contact", "opportunity")))
+@click.argument("record_id", metavar="ID")
+@config_option
+@command
+def remove_record(kind: str, record_id: str, config_path: Path | None) -> int:
+    """Remove a record from the server's database. Activities that are related to it stay as they are."""
+    from syncengine import bootstrap
+    from syncengine.model.directory import RecordType
+
+    config = read_config(config_path)
+    if bootstrap.is_remote(config):
+        raise ConfigError("Records of a remote server are removed on that server.", where="server.url")
+    store = bootstrap.open_store(config.server.url)
+    try:
+        with store.transaction(write=True):
+            removed = store.remove_record((RecordType(kind), record_id))
+    finally:
+        store.close()
+    if not removed:
+        raise NotThere(f"The directory has no {kind} {record_id!r}.", fix="give the id of one that is there")
+    click.echo(f"{kind} {record_id} is removed")
     return 0
 
 
