@@ -80,13 +80,19 @@ class Views:
     def tell(self, employee_id: str, view: View, directory: Directory) -> list[RecordKey]:
         """Take over a view. The records that have become complete, or are so no more.
 
-        An employee who had no view was given everything: so all that is not given any more has left."""
+        An employee who had no view was given everything, and may not have heard yet of what was removed since: so all
+        that is not given any more has left."""
         first, text = not self.has(employee_id), json.dumps(view_to_json(view), ensure_ascii=False)
         self._note(employee_id, text)
         self._texts[employee_id], self._read[employee_id] = text, view
         eyes = Eyes(directory, view, employee_id, self.pins(employee_id))
-        wanted = eyes.everything()
+        wanted = eyes.everything() | (dict.fromkeys(self._removed(), Given.NOT) if first else {})
         return self._give(employee_id, wanted, self._given(employee_id, None), even_nothing=first)
+
+    def _removed(self) -> Iterator[RecordKey]:
+        for kind, table in zip(RECORDS, (t.account, t.contact, t.opportunity), strict=True):
+            for row in self._connection.execute(sa.select(table.c.id).where(table.c.deleted == 1)):
+                yield kind, row.id
 
     def set_pin(self, employee_id: str, key: RecordKey, directory: Directory, *, pinned: bool) -> None:
         row = {"employee_id": employee_id, "type": key[0].value, "record_id": key[1]}
@@ -191,15 +197,20 @@ class Views:
         found: list[tuple[Position, Given]] = []
         for part in parts:  # each by its own index, then the earliest of them all
             rows = part.subquery().c
+            kinds, ids = self._as_texts(rows.type), self._as_texts(rows.id)
             later = sa.or_(
                 rows.number > number,
-                sa.and_(rows.number == number, rows.type > kind),
-                sa.and_(rows.number == number, rows.type == kind, rows.id > record_id),
+                sa.and_(rows.number == number, kinds > kind),
+                sa.and_(rows.number == number, rows.type == kind, ids > record_id),
             )
-            query = sa.select(*rows).where(rows.number >= number, later).order_by(rows.number, rows.type, rows.id)
+            query = sa.select(*rows).where(rows.number >= number, later).order_by(rows.number, kinds, ids)
             answer = self._connection.execute(query.limit(limit))
             found += [((row.number, row.type, row.id), Given(row.given)) for row in answer]
         return sorted(found)[:limit]
+
+    def _as_texts(self, column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+        """Ordered as Python orders texts, whatever language the database speaks."""
+        return sa.collate(column, "C") if self._connection.dialect.name == "postgresql" else column
 
     # --- activities --------------------------------------------------------------------------------------------------
 

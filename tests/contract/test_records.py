@@ -104,6 +104,15 @@ class TestRecords:
         assert client.given() == ({"jackie", "sam", "roads", "other", "package", "fleet"}, set())
         assert {key[1] for key in client.records if key[0] is EMPLOYEE} == {e.id for e in PEOPLE.employees}
 
+    @pytest.mark.parametrize("limit", [1, 2, 3])
+    def test_pages_leave_nothing_out_however_ids_are_spelt(self, world: World, limit: int) -> None:
+        ids = ("a", "B", "c d", "C", "é", "Z:1", "_", "10", "9")
+        put(world, *(Account(one, "An account") for one in ids), *(Contact(one, "A contact", ()) for one in ids))
+        client = Client(world.as_user("ann"))
+        client.read(limit)
+        for kind in (ACCOUNT, CONTACT):
+            assert {key[1] for key in client.records if key[0] is kind} >= set(ids)
+
     def test_related_to_a_complete_record_is_incomplete_and_draws_nothing_in(self, world_of_records: World) -> None:
         ann = told(world_of_records, "ann", MINE)
         assert ann.given() == ({"jackie"}, {"roads", "package"})

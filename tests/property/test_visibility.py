@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from hypothesis import given
@@ -250,6 +251,15 @@ def test_the_feeds_add_up_to_what_each_person_is_to_see(story: list[tuple[Any, .
                 assert_as_they_are(town, client)
         finally:
             town.store.close()
+
+
+def test_a_record_removed_before_a_first_view_is_told_is_gone(tmp_path: Path) -> None:
+    town = Town(str(tmp_path))
+    steps = [("put", Account("a-2", "X")), ("read", "e-ann"), ("remove", (ACCOUNT, "a-2")), ("see", "e-ann", "mine")]
+    for step in (*steps, ("read", "e-ann")):
+        town.do(*step)
+    assert (ACCOUNT, "a-2") not in town.clients["e-ann"].records
+    town.store.close()
 
 
 def assert_as_they_are(town: Town, client: Sum) -> None:

@@ -27,6 +27,7 @@ COVERED = [
         "SYN": [1, 2, 3, 4, 5],
         "MAP": [1],
         "REC": [1, 2, 3, 5, 6, 7],
+        "VIS": [1, 2, 3, 4, 5, 6],
     }.items()
     for number in numbers
 ]
