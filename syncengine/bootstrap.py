@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from syncengine.config import Config, PimConfig, mapping_folder
 from syncengine.errors import ConfigError, SyncEngineError
-from syncengine.model.directory import Directory
+from syncengine.model.directory import Directory, RecordKey
+from syncengine.model.filters import View
 from syncengine.model.mapping import Mapping, ServerNames
 from syncengine.model.proxy import Proxy
 from syncengine.model.scenario import Scenario, Step, Verdict
@@ -76,6 +77,14 @@ def read_mapping(path: Path, edits: Sequence[tuple[str, str]] = ()) -> Mapping:
             raise ConfigError(f"The mapping does not hold {old!r}.", where=str(path))
         text = text.replace(old.encode(), new.encode())
     return parse(text, (mapping_folder() / SCHEMA).read_bytes(), str(path))
+
+
+def chosen_view(config: Config, preset: str = "") -> View | None:
+    """What the user works with: the preset of that name, or as configured. Raises ConfigError for an unknown name."""
+    from syncengine.core.filters import chosen
+
+    mapping = load_mapping(config.pims[0].mapping if config.pims else "default", config)
+    return chosen(mapping, preset or config.visibility.preset, config.visibility.only)
 
 
 def open_store(url: str) -> ActivityStore:
@@ -266,6 +275,7 @@ def open_work(config: Config, stack: ExitStack, *, chosen: Sequence[str] | None 
         brake_share=config.brake.share,
         chosen=chosen,
         folder=open_folder(config),
+        view=chosen_view(config),
     )
 
 
@@ -351,6 +361,10 @@ class _Stage:
     def put_directory(self, directory: Directory) -> None:
         with self.store.transaction(write=True):
             self.store.put_directory(directory)
+
+    def remove_record(self, key: RecordKey) -> None:
+        with self.store.transaction(write=True):
+            self.store.remove_record(key)
 
     def server(self, user: str, generic_owner: str) -> ActivityServer:
         return embedded(self.store, user, generic_owner, files=self.contents)

@@ -18,7 +18,10 @@ from typing import Any
 from urllib.parse import unquote
 from zoneinfo import ZoneInfo
 
-from syncengine.errors import ConfigError
+from syncengine.core.filters import read_only
+from syncengine.errors import ConfigError, ItemError
+from syncengine.model.directory import RecordType
+from syncengine.model.filters import Condition, Filter, View
 from syncengine.model.pim import CALENDAR_KINDS, MOST_BYTES, Kind, SaveMail, Scheduling
 from syncengine.times import find_zone, local_zone
 
@@ -107,6 +110,14 @@ class BrakeConfig:
 
 
 @dataclass(frozen=True)
+class VisibilityConfig:
+    """preset: the mapping's filter the user has chosen. only: what it is narrowed to (VIS-3)."""
+
+    preset: str = ""
+    only: View = field(default_factory=View)
+
+
+@dataclass(frozen=True)
 class Config:
     path: Path
     user: UserConfig
@@ -115,6 +126,7 @@ class Config:
     pims: tuple[PimConfig, ...]
     brake: BrakeConfig = BrakeConfig()
     folder: str = ""  # where activities are shown as files; nowhere by default
+    visibility: VisibilityConfig = field(default_factory=VisibilityConfig)
 
     @property
     def secrets(self) -> tuple[Secret, ...]:
@@ -174,6 +186,7 @@ def load(path: Path) -> Config:
 
 _TEXT, _LIST, _SECRET = "a text", "a list of texts", "a secret"
 _SCHEDULING = '"silent" or "send"'
+_TABLES = "tables, [[visibility.only]]"
 _COUNT, _SHARE = "a whole number, 0 or more", "a number from 0 to 1"
 _SECTIONS: Mapping[str, Mapping[str, str]] = {
     "user": {"employee": _TEXT, "addresses": _LIST, "timezone": _TEXT},
@@ -187,6 +200,7 @@ _SECTIONS: Mapping[str, Mapping[str, str]] = {
     },
     "brake": {"count": _COUNT, "share": _SHARE},
     "folder": {"path": _TEXT},
+    "visibility": {"preset": _TEXT, "only": _TABLES},
     "pim": {
         "name": _TEXT,
         "connector": _TEXT,
@@ -228,6 +242,7 @@ class _Reader:
         user, state = self._section(raw, "user"), self._section(raw, "state")
         server, brake = self._section(raw, "server"), self._section(raw, "brake")
         folder = self._section(raw, "folder").get("path", "")
+        visibility = self._visibility(self._section(raw, "visibility"))
         pims = raw.get("pim", [])
         if not isinstance(pims, list) or not all(isinstance(p, dict) for p in pims):
             self.faults.append("pim: write each collection as [[pim]]")
@@ -246,7 +261,21 @@ class _Reader:
             return None
         file = self._file(state.get("path", "state.db"))
         shown = self._file(folder) if folder else ""
-        return Config(self.path, self._user(user), file, self._server(server), found, BrakeConfig(**brake), shown)
+        return Config(
+            self.path, self._user(user), file, self._server(server), found, BrakeConfig(**brake), shown, visibility
+        )
+
+    def _visibility(self, values: Mapping[str, Any]) -> VisibilityConfig:
+        found: dict[RecordType, list[Condition | Filter]] = {}
+        for number, raw in enumerate(values.get("only", []), 1):
+            try:
+                kind, one = read_only(raw)
+            except ItemError as e:
+                self.faults.append(f"visibility.only[{number}]: {e.what.rstrip('.')}; {e.fix}")
+            else:
+                found.setdefault(kind, []).append(one)
+        filters = {kind: Filter(conditions=tuple(conditions)) for kind, conditions in found.items()}
+        return VisibilityConfig(values.get("preset", ""), View(filters))
 
     def _section(self, raw: Mapping[str, Any], name: str) -> dict[str, Any]:
         values = raw.get(name, {})
@@ -272,6 +301,7 @@ class _Reader:
                 _TEXT: isinstance(value, str),
                 _LIST: isinstance(value, list) and all(isinstance(v, str) for v in value),
                 _SECRET: self._is_secret(value),
+                _TABLES: isinstance(value, list) and all(isinstance(v, dict) for v in value),
                 _COUNT: type(value) is int and value >= 0,
                 _SCHEDULING: value in tuple(Scheduling),
                 _SHARE: type(value) in (int, float) and 0 <= value <= 1,

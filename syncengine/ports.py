@@ -6,7 +6,7 @@ a `SideError` the whole side.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import AbstractContextManager
 from datetime import date, datetime
 from typing import Any, BinaryIO, Protocol
@@ -15,11 +15,13 @@ from syncengine.core.sync import brakes
 from syncengine.errors import Problem
 from syncengine.model.activity import Activity
 from syncengine.model.commands import Command, Feed, Greeting, NaturalKey, Outcome
-from syncengine.model.directory import Directory, Employee
+from syncengine.model.directory import Directory, Employee, Record, RecordKey, RecordType
+from syncengine.model.filters import View
 from syncengine.model.pim import Fetched, Kind, PimChanges, Resource, Written
 from syncengine.model.proxy import KnownItem, Proxy, Share
 from syncengine.model.report import Doomed
 from syncengine.model.values import Json, Values
+from syncengine.model.visibility import Counts, EditAnswer, Given, Match, RecordEdit, RecordFeed
 
 
 class Pim(Protocol):
@@ -70,6 +72,24 @@ class ActivityServer(Protocol):
     def greet(self) -> Greeting: ...
 
     def directory(self) -> Directory: ...
+
+    def see(self, view: View) -> None:
+        """From now on the user is given what this view says (VIS-3). It is the user's, whatever client told it."""
+
+    def count(self, view: View) -> Counts:
+        """How much a view would give the user; changes nothing."""
+
+    def records(self, token: str | None, limit: int = 1000) -> RecordFeed:
+        """Which records the user is given in another way since `token`, a bounded part of them."""
+
+    def look_up(self, text: str, kind: RecordType | None = None, limit: int = 10) -> Sequence[Match]:
+        """The closest matches among all records of the server, the best first. Raises ItemError."""
+
+    def pin(self, key: RecordKey, *, pinned: bool = True) -> None:
+        """Give the user a record, at least to look at; or no longer for this reason. Raises ItemError."""
+
+    def edit_record(self, edit: RecordEdit) -> EditAnswer:
+        """Store an edit of a record that is complete for the user. The same edit again does nothing more."""
 
     def changes(self, token: str | None, limit: int = 1000) -> Feed:
         """What changed for this user since `token`, a bounded part of it."""
@@ -122,6 +142,36 @@ class ActivityStore(Protocol):
     def put_directory(self, directory: Directory) -> bool:
         """Insert or update each record by id. False, and the version unchanged, when nothing differed."""
 
+    def remove_record(self, key: RecordKey) -> bool:
+        """Soft delete of an account, contact or opportunity. False when there is none."""
+
+    def see(self, employee_id: str, view: View) -> None:
+        """Take over a view of an employee, and decide anew what they are given."""
+
+    def pin(self, employee_id: str, key: RecordKey, *, pinned: bool) -> None: ...
+
+    def pins(self, employee_id: str) -> frozenset[RecordKey]: ...
+
+    def view_changes(self, employee_id: str) -> int:
+        """How often what the employee is given was changed by telling a view or pinning."""
+
+    def given_records(self, employee_id: str) -> Mapping[RecordKey, Given] | None:
+        """Every record the employee is given, complete or not; None: all there are."""
+
+    def record_given(self, employee_id: str, key: RecordKey) -> Given:
+        """How one record that is there is given."""
+
+    def records(
+        self, employee_id: str, after: tuple[int, str, str], limit: int
+    ) -> list[tuple[tuple[int, str, str], Given]]:
+        """(change number, type, id) of records given in another way, or changed, after that position, in order."""
+
+    def under(self, keys: Set[RecordKey]) -> Iterator[list[Activity]]:
+        """The live activities under any of the records, each once, some at a time."""
+
+    def of_team(self, employee_id: str) -> Iterator[list[Activity]]:
+        """The live activities the employee is on the team of, some at a time."""
+
     def employee_for_token(self, token_hash: str) -> Employee | None: ...
 
     def put_token(self, token_hash: str, employee_id: str, label: str, at: datetime) -> None: ...
@@ -130,7 +180,7 @@ class ActivityStore(Protocol):
         """The activity and whether it is live, or None."""
 
     def visible(self, ids: Sequence[str], employee_id: str) -> list[Activity]:
-        """Those that are live and have the employee on their team."""
+        """Those that are live and given to the employee; incomplete ones as far as they are."""
 
     def find(self, key: NaturalKey, values: Values) -> list[Activity]:
         """Live activities whose fields of the key have the given values, oldest first. Ignores visibility."""
@@ -303,6 +353,30 @@ class ClientState(Protocol):
     def fact(self, name: str) -> Any: ...
 
     def set_fact(self, name: str, value: Any) -> None: ...
+
+    def directory(self) -> Directory:
+        """The records kept here, with the edits that wait laid over them."""
+
+    def record(self, key: RecordKey) -> tuple[Record, bool] | None:
+        """A record as the server gave it, and whether it is complete."""
+
+    def keep_records(self, given: Iterable[tuple[Record, bool]], gone: Iterable[RecordKey]) -> None:
+        """Take over what the server gives, and what it gives no more."""
+
+    def keep_looked_at(self, activities: Iterable[Activity]) -> None:
+        """Keep activities that are given to look at only; they are never proxies."""
+
+    def forget_looked_at(self, ids: Iterable[str]) -> None: ...
+
+    def activities_under(self, record_id: str | None) -> list[Activity]:
+        """The live activities known here, complete or not, that stand under a record or employee; None: all."""
+
+    def edits(self) -> list[RecordEdit]:
+        """Edits of records that wait for the server."""
+
+    def put_edit(self, edit: RecordEdit) -> None: ...
+
+    def drop_edit(self, key: RecordKey) -> bool: ...
 
     def intents(self, side: str) -> list[tuple[str, str, Any]]:
         """(intent id, proxy id, document), oldest first."""

@@ -30,7 +30,7 @@ def activity_json(activity: Activity, directory: Directory) -> dict[str, Json]:
         if name == "owner":
             shown["owner"] = owner.addresses[0] if owner and owner.addresses else None
             shown["owner_id"] = _shown(activity["owner"], UTC)
-    shown |= {"origin": activity.origin.value, "version": activity.version}
+    shown |= {"origin": activity.origin.value, "version": activity.version, "complete": activity.complete}
     known = shown.keys() | SERVER_ONLY
     return shown | {name: to_json(value) for name, value in activity.values.items() if name not in known}
 

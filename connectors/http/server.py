@@ -17,13 +17,16 @@ from urllib.parse import urlsplit
 
 from connectors.http.contents import Contents, Line
 from syncengine.config import shown_url
-from syncengine.core import wire
+from syncengine.core import record_wire, wire
+from syncengine.core.filters import view_to_json
 from syncengine.core.names import OURS
 from syncengine.errors import ConfigError, ItemError, LoginRefused, SyncEngineError, Unreachable, Vanished
 from syncengine.model.activity import Activity
 from syncengine.model.commands import Command, Feed, Greeting, Outcome, Refused
-from syncengine.model.directory import Directory
+from syncengine.model.directory import Directory, RecordKey, RecordType
+from syncengine.model.filters import View
 from syncengine.model.mapping import ServerNames
+from syncengine.model.visibility import Counts, EditAnswer, Match, RecordEdit, RecordFeed
 
 if TYPE_CHECKING:
     import httpx2
@@ -75,6 +78,29 @@ class HttpActivityServer:
 
     def directory(self) -> Directory:
         return self._read(wire.whole_directory_from_json, self._ask("GET", "/v1/directory"))
+
+    def see(self, view: View) -> None:
+        self._ask("PUT", "/v1/view", body={"filters": view_to_json(view)})
+
+    def count(self, view: View) -> Counts:
+        raw = self._ask("POST", "/v1/count", body={"filters": view_to_json(view)})
+        return self._read(lambda answer: record_wire.counts_from_json(answer["counts"]), raw)
+
+    def records(self, token: str | None, limit: int = PAGE) -> RecordFeed:
+        query = {"limit": str(max(1, min(limit, PAGE)))} | ({} if token is None else {"token": token})
+        return self._read(record_wire.record_feed_from_json, self._ask("GET", "/v1/records", params=query))
+
+    def look_up(self, text: str, kind: RecordType | None = None, limit: int = 10) -> Sequence[Match]:
+        query = {"text": text, "limit": str(limit)} | ({"type": kind.value} if kind else {})
+        raw = self._ask("GET", "/v1/lookup", params=query)
+        return self._read(lambda answer: record_wire.matches_from_json(answer["matches"]), raw)
+
+    def pin(self, key: RecordKey, *, pinned: bool = True) -> None:
+        self._ask("POST", "/v1/pin", body={**record_wire.key_to_json(key), "pinned": pinned})
+
+    def edit_record(self, edit: RecordEdit) -> EditAnswer:
+        raw = self._ask("POST", "/v1/records/edit", body=record_wire.edit_to_json(edit))
+        return self._read(record_wire.answer_from_json, raw)
 
     def changes(self, token: str | None, limit: int = PAGE) -> Feed:
         query = {"limit": str(max(1, min(limit, PAGE)))} | ({} if token is None else {"token": token})

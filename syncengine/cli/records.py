@@ -1,90 +1,224 @@
-"""`delete`, `relate`: what a user does with the client's own records; the next sync carries it out."""
+"""`filter`, `lookup`, `record`: what the user works with, how much of it there is, finding and editing records."""
 
 from __future__ import annotations
 
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import click
 
-from syncengine.cli.output import command, config_option, print_table, read_config
-from syncengine.errors import ConfigError
+from syncengine.cli.output import command, config_option, json_option, print_json, print_table, read_config
+from syncengine.cli.server import open_server
+from syncengine.errors import ConfigError, NotThere
+from syncengine.model.directory import RecordKey, RecordType
+from syncengine.ports import ClientState
+
+_RECORDS = ("account", "contact", "opportunity")
+_kind = click.argument("kind", metavar="TYPE", type=click.Choice(_RECORDS))
+_id = click.argument("record_id", metavar="ID")
 
 
-@click.command()
-@click.argument("key")
-@config_option
-@click.option("--here-only", is_flag=True, help="Delete the item alone; its activity stays.")
-@command
-def delete(key: str, config_path: Path | None, *, here_only: bool) -> int:
-    """Delete an item from this PIM and stop synchronizing it: UID, activity id or file name.
-
-    The activity stays, you stay on its team, and nobody else notices. "share" brings it back."""
+def _state(config_path: Path | None, stack: ExitStack, *, lock: bool = False) -> ClientState:
     from syncengine import bootstrap
-    from syncengine.services.sharing import delete_here
 
-    if not here_only:
-        raise ConfigError(
-            "Say what is meant.",
-            where=key,
-            fix="--here-only deletes the item alone. To delete the activity for everybody, delete the item in the "
-            f'calendar, or say "syncengine activity delete {key}".',
-        )
-    with ExitStack() as stack:
-        state = bootstrap.open_state(read_config(config_path))
-        stack.callback(state.close)
+    state = bootstrap.open_state(read_config(config_path))
+    stack.callback(state.close)
+    if lock:
         stack.enter_context(state.lock())
-        proxies = delete_here(state, key)
-    print_table(
-        ["item", "subject", ""],
-        [(p.key, p.values.get("description"), "deleted here only, with the next sync") for p in proxies],
-    )
+    return state
+
+
+@click.command("filter")
+@click.option("--preset", default="", help="Count this preset instead of the configured one.")
+@config_option
+@json_option
+@command
+def filter_(preset: str, config_path: Path | None, as_json: bool) -> int:
+    """Count what the configured filter, or another preset, would give. Changes nothing."""
+    from syncengine import bootstrap
+    from syncengine.model.filters import EVERYTHING
+
+    config = read_config(config_path)
+    view = bootstrap.chosen_view(config, preset)
+    with ExitStack() as stack:
+        counts = open_server(config, stack).count(view or EVERYTHING)
+    rows = [(kind.value, count.complete, count.incomplete) for kind, count in counts.items()]
+    if as_json:
+        print_json({kind: {"complete": complete, "incomplete": incomplete} for kind, complete, incomplete in rows})
+        return 0
+    print_table(("type", "complete", "to look at"), rows)
+    if view is None:
+        click.echo(
+            "No filter is chosen: all records are kept, and your team's activities; [visibility] preset chooses."
+        )
     return 0
 
 
 @click.command()
-@click.argument("key")
+@click.argument("text")
+@click.option("--type", "kind", type=click.Choice((*_RECORDS, "employee")), help="Only records of this type.")
+@click.option("--server", "on_server", is_flag=True, help="Among all records of the server, by name.")
+@click.option("--pin", "picked", metavar="ID", help="Keep this one of those found, to look at; implies --server.")
+@click.option("--limit", default=10, show_default=True, type=click.IntRange(1, 50))
 @config_option
-@click.option("--contact", "contacts", multiple=True, metavar="ID", help="Relate a contact.")
-@click.option("--employee", "employees", multiple=True, metavar="ID", help="Relate an employee.")
-@click.option("--account", metavar="ID", help="Relate an account in place of the one there is.")
-@click.option("--opportunity", metavar="ID", help="Relate an opportunity in place of the one there is.")
-@click.option("--no-contact", "no_contacts", multiple=True, metavar="ID")
-@click.option("--no-employee", "no_employees", multiple=True, metavar="ID")
-@click.option("--no-account", is_flag=True)
-@click.option("--no-opportunity", is_flag=True)
-@click.option("--invite", multiple=True, metavar="ADDRESS", help="Add to the To line, and to your own calendar entry.")
+@json_option
 @command
-def relate(
-    key: str,
+def lookup(
+    text: str,
+    kind: str | None,
+    on_server: bool,
+    picked: str | None,
+    limit: int,
     config_path: Path | None,
-    contacts: tuple[str, ...],
-    employees: tuple[str, ...],
-    account: str | None,
-    opportunity: str | None,
-    no_contacts: tuple[str, ...],
-    no_employees: tuple[str, ...],
-    *,
-    no_account: bool,
-    no_opportunity: bool,
-    invite: tuple[str, ...],
+    as_json: bool,
 ) -> int:
-    """Relate people and companies to the activity known as KEY, without the server; the next sync carries it up.
-
-    Whoever is related is not invited, and a to-do is not assigned; --invite is for that."""
-    from syncengine import bootstrap
-    from syncengine.services.client_activities import Relations
-
-    relations = Relations(
-        contacts,
-        employees,
-        no_contacts,
-        no_employees,
-        "" if no_account else account,
-        "" if no_opportunity else opportunity,
-        invite,
-    )
-    with ExitStack() as stack:
-        proxy = bootstrap.client_activities(read_config(config_path), stack).relate(key, relations)
-    click.echo(f"{proxy.key} is changed here; the next sync carries it up")
+    """Find accounts, contacts, opportunities and employees by name or address; the closest match comes first."""
+    wanted = RecordType(kind) if kind else None
+    if on_server or picked:
+        rows = _on_server(text, wanted, limit, picked, config_path)
+    else:
+        rows = _here(text, wanted, limit, config_path)
+    if as_json:
+        print_json(rows)
+    else:
+        columns = tuple(rows[0]) if rows else ("type", "id", "name")
+        print_table(columns, [[row[c] for c in columns] for row in rows])
+        if picked:
+            click.echo(f"{picked} is kept from the next sync on.")
     return 0
+
+
+def _here(text: str, kind: RecordType | None, limit: int, config_path: Path | None) -> list[dict[str, Any]]:
+    from syncengine.services.records import look_up
+
+    with ExitStack() as stack:
+        directory = _state(config_path, stack).directory()
+    found = look_up(directory, text, kind, limit)
+    return [
+        {
+            "type": key[0].value,
+            "id": key[1],
+            "name": directory.records[key].name,
+            "complete": key not in directory.incomplete,
+        }
+        for key in found
+    ]
+
+
+def _on_server(
+    text: str, kind: RecordType | None, limit: int, picked: str | None, config_path: Path | None
+) -> list[dict[str, Any]]:
+    with ExitStack() as stack:
+        server = open_server(read_config(config_path), stack)
+        found = server.look_up(text, kind, limit)
+        if picked:
+            one = [match.key for match in found if match.key[1] == picked]
+            if len(one) != 1:
+                raise NotThere(
+                    f"{len(one)} of the records found have the id {picked!r}.", fix="name its --type, or its whole name"
+                )
+            server.pin(one[0])
+    return [{"type": m.key[0].value, "id": m.key[1], "name": m.name, "account": m.account} for m in found]
+
+
+@click.group()
+def record() -> None:
+    """Look at, and edit, the accounts, contacts and opportunities kept here; works offline as well."""
+
+
+@record.command("show")
+@_kind
+@_id
+@config_option
+@json_option
+@command
+def show(kind: str, record_id: str, config_path: Path | None, as_json: bool) -> int:
+    """All that is known of a record here."""
+    from syncengine.core.directory_file import record_to_json
+
+    key = _key(kind, record_id)
+    with ExitStack() as stack:
+        state = _state(config_path, stack)
+        directory, edits = state.directory(), state.edits()
+    if key not in directory.records:
+        raise NotThere(f"There is no {kind} {record_id!r} here.", fix='"syncengine lookup" finds what there is')
+    waits = any(edit.key == key for edit in edits)
+    shown = record_to_json(directory.records[key]) | {"complete": key not in directory.incomplete, "edited": waits}
+    if as_json:
+        print_json(shown)
+    else:
+        print_table(("field", "value"), [(n, "; ".join(v) if isinstance(v, list) else v) for n, v in shown.items()])  # type: ignore[arg-type]
+    return 0
+
+
+@record.command("set")
+@_kind
+@_id
+@click.argument("assignments", metavar="FIELD=VALUE", nargs=-1, required=True)
+@config_option
+@command
+def set_fields(kind: str, record_id: str, assignments: tuple[str, ...], config_path: Path | None) -> int:
+    """Change fields of a complete record; an empty value empties the field, `;` separates the values of a list."""
+    from syncengine.services import records
+
+    values = {}
+    for assignment in assignments:
+        name, sign, value = assignment.partition("=")
+        if not sign:
+            raise ConfigError(f"{assignment!r} is no FIELD=VALUE.", fix="Write it like name=Acme.")
+        values[name] = value
+    with ExitStack() as stack:
+        shown = records.set_fields(_state(config_path, stack, lock=True), _key(kind, record_id), values)
+    click.echo(f"{kind} {record_id} ({shown.name}) is changed here; the next sync tells the server")
+    return 0
+
+
+@record.command("undo")
+@_kind
+@_id
+@config_option
+@command
+def undo(kind: str, record_id: str, config_path: Path | None) -> int:
+    """Take back an edit that waits: the server's values stand."""
+    from syncengine.services import records
+
+    with ExitStack() as stack:
+        records.undo(_state(config_path, stack, lock=True), _key(kind, record_id))
+    click.echo(f"your edit of {kind} {record_id} is dropped")
+    return 0
+
+
+@record.command("keep")
+@_kind
+@_id
+@config_option
+@command
+def keep(kind: str, record_id: str, config_path: Path | None) -> int:
+    """Keep your edit although somebody changed the same field; the next sync puts it there."""
+    from syncengine.services import records
+
+    with ExitStack() as stack:
+        records.keep(_state(config_path, stack, lock=True), _key(kind, record_id))
+    click.echo(f"your edit of {kind} {record_id} goes up with the next sync")
+    return 0
+
+
+@record.command("unpin")
+@_kind
+@_id
+@config_option
+@command
+def unpin(kind: str, record_id: str, config_path: Path | None) -> int:
+    """Let a record go that a look-up on the server had picked."""
+    with ExitStack() as stack:
+        open_server(read_config(config_path), stack).pin(_key(kind, record_id), pinned=False)
+    click.echo(f"{kind} {record_id} is let go with the next sync, unless it is related to what you work with")
+    return 0
+
+
+def _key(kind: str, record_id: str) -> RecordKey:
+    return RecordType(kind), record_id
+
+
+filter = filter_  # noqa: A001 - the command's own name

@@ -11,7 +11,7 @@ import click
 
 from syncengine.cli.output import command, config_option, json_option, print_json, print_table, read_config
 from syncengine.config import Config
-from syncengine.errors import ConfigError, SideError, Unreachable
+from syncengine.errors import ConfigError, NotThere, SideError, Unreachable
 from syncengine.ports import ActivityServer
 
 if TYPE_CHECKING:
@@ -42,18 +42,22 @@ def _rows(server: ActivityServer) -> list[dict[str, Any]]:
 @click.option(
     "--hidden", is_flag=True, help="Only those this client shows nowhere: no item, and nothing they are under."
 )
+@click.option("--offline", is_flag=True, help="Those kept here, without asking the server.")
 @command
-def activities(config_path: Path | None, as_json: bool, under: str | None, *, hidden: bool) -> int:
-    """List all live activities the user may see."""
+def activities(config_path: Path | None, as_json: bool, under: str | None, *, hidden: bool, offline: bool) -> int:
+    """List all live activities the user may see; incomplete ones are other people's, to look at only."""
     with ExitStack() as stack:
         config = read_config(config_path)
-        rows = _hidden_rows(config, stack) if hidden else _rows(open_server(config, stack))
+        if hidden:
+            rows = _hidden_rows(config, stack)
+        else:
+            rows = _kept(config, stack) if offline else _rows(open_server(config, stack))
     if under is not None:
         rows = [row for row in rows if under in _parents(row)]
     if as_json:
         print_json(rows)
     else:
-        columns = ("id", "type", "description", "planned", "due", "status", "owner")
+        columns = ("id", "type", "description", "planned", "due", "status", "owner", "complete")
         print_table(columns, [[row[c] for c in columns] for row in rows])
     return 0
 
@@ -62,6 +66,15 @@ def _hidden_rows(config: Config, stack: ExitStack) -> list[dict[str, Any]]:
     from syncengine import bootstrap
 
     return bootstrap.hidden_activities(config, stack)
+
+
+def _kept(config: Config, stack: ExitStack) -> list[dict[str, Any]]:
+    from syncengine import bootstrap, render
+
+    state = bootstrap.open_state(config)
+    stack.callback(state.close)
+    directory = state.directory()
+    return [render.activity_json(a, directory) for a in state.activities_under(None)]
 
 
 def _parents(row: dict[str, Any]) -> list[str]:
@@ -246,6 +259,31 @@ def import_directory(file: Path, config_path: Path | None) -> int:
     click.echo(f"{counts}: {'imported' if changed else 'all known already, nothing changed'}")
     for words in render.ambiguous_addresses(found):
         click.echo(f"note: {words}", err=True)
+    return 0
+
+
+@directory.command("remove")
+@click.argument("kind", metavar="TYPE", type=click.Choice(("account", "contact", "opportunity")))
+@click.argument("record_id", metavar="ID")
+@config_option
+@command
+def remove_record(kind: str, record_id: str, config_path: Path | None) -> int:
+    """Remove a record from the server's database. Activities that are related to it stay as they are."""
+    from syncengine import bootstrap
+    from syncengine.model.directory import RecordType
+
+    config = read_config(config_path)
+    if bootstrap.is_remote(config):
+        raise ConfigError("Records of a remote server are removed on that server.", where="server.url")
+    store = bootstrap.open_store(config.server.url)
+    try:
+        with store.transaction(write=True):
+            removed = store.remove_record((RecordType(kind), record_id))
+    finally:
+        store.close()
+    if not removed:
+        raise NotThere(f"The directory has no {kind} {record_id!r}.", fix="give the id of one that is there")
+    click.echo(f"{kind} {record_id} is removed")
     return 0
 
 

@@ -113,6 +113,8 @@ def _checks(config: Config) -> list[tuple[str, SyncEngineError | None]]:
     found: list[tuple[str, SyncEngineError | None]] = [(f"configuration {config.path}", None)]
     for name in dict.fromkeys(pim.mapping for pim in config.pims):
         found.append((f"mapping {name}", _error(lambda name=name: _mapping(name, config))))
+    if not any(error for _, error in found):
+        found.append(("filter", _error(lambda: _view(config))))
     if any(error for _, error in found):
         return found  # nothing is opened with a wrong mapping (MAP-2)
     found.append((f"activity server {shown_url(config.server.url)}", _error(lambda: _server(config))))
@@ -134,6 +136,12 @@ def _mapping(name: str, config: Config) -> None:
     from syncengine import bootstrap
 
     bootstrap.load_mapping(name, config)
+
+
+def _view(config: Config) -> None:
+    from syncengine import bootstrap
+
+    bootstrap.chosen_view(config)
 
 
 def _server(config: Config) -> None:

@@ -89,7 +89,6 @@ def status(config_path: Path | None, as_json: bool) -> int:
 def explain(uid: str, config_path: Path | None, as_json: bool) -> int:
     """Tell all that is known about one item or activity: UID, activity id or file name."""
     from syncengine import bootstrap, render
-    from syncengine.services.sync.run import known_directory
 
     config = read_config(config_path)
     with ExitStack() as stack:
@@ -106,7 +105,7 @@ def explain(uid: str, config_path: Path | None, as_json: bool) -> int:
                 fix='Give a UID, an activity id or a file name; new items are known after "syncengine sync".',
             )
         else:
-            directory = known_directory(state)
+            directory = state.directory()
             shown = [render.explain_json(p, state.history(p.key), state.runs(50), directory) for p in found]
     if as_json:
         print_json(shown)

@@ -1,9 +1,9 @@
 """`directory.json` ↔ `Directory`: the people and companies an admin imports, and the same shape on the wire.
 
 {"employees":     [{"id", "name", "addresses": [...], "user": true}],
- "contacts":      [{"id", "name", "addresses": [...], "account", "save_correspondence"}],
- "accounts":      [{"id", "name"}],
- "opportunities": [{"id", "name", "account", "revenue"}]}
+ "contacts":      [{"id", "name", "addresses": [...], "account", "save_correspondence", "team"}],
+ "accounts":      [{"id", "name", "team"}],
+ "opportunities": [{"id", "name", "account", "revenue", "contacts", "team"}]}
 """
 
 from __future__ import annotations
@@ -14,7 +14,16 @@ from dataclasses import MISSING, asdict, dataclass, fields
 from typing import Any, TypeVar
 
 from syncengine.errors import ConfigError
-from syncengine.model.directory import Account, Contact, Directory, Employee, Opportunity
+from syncengine.model.directory import (
+    CLASSES,
+    Account,
+    Contact,
+    Directory,
+    Employee,
+    Opportunity,
+    Record,
+    RecordType,
+)
 from syncengine.model.values import Json
 
 R = TypeVar("R", Employee, Contact, Account, Opportunity)
@@ -36,6 +45,10 @@ def _is_addresses(value: object) -> bool:
     return isinstance(value, list) and all(_is_filled(a) and "@" in a for a in value)
 
 
+def _is_ids(value: object) -> bool:
+    return isinstance(value, list) and all(_is_filled(i) for i in value)
+
+
 def _is_number(value: object) -> bool:
     return value is None or (isinstance(value, (int, float)) and not isinstance(value, bool))
 
@@ -50,6 +63,8 @@ _MEMBERS: Mapping[str, _Kind] = {
     "save_correspondence": _Kind("true or false", lambda value: isinstance(value, bool)),
     "account": _REFERENCE,
     "revenue": _Kind("a number, or null", _is_number),
+    "contacts": _Kind('a list of ids of contacts, like ["c-1"]', _is_ids),
+    "team": _Kind('a list of ids of employees, like ["e-1"]', _is_ids),
 }
 _SECTIONS = ("employees", "contacts", "accounts", "opportunities")
 Faults = list[tuple[str, str]]
@@ -109,7 +124,7 @@ def _records(raw: Mapping[str, Any], section: str, kind: type[R], faults: Faults
             yield kind(**members)
 
 
-def _faults_of(entry: object, kind: type[R], path: str) -> Iterator[tuple[str, str]]:
+def _faults_of(entry: object, kind: type[Record], path: str) -> Iterator[tuple[str, str]]:
     if not isinstance(entry, dict):
         yield path, 'must be an object like {"id": "…", "name": "…"}'
         return
@@ -124,12 +139,20 @@ def _faults_of(entry: object, kind: type[R], path: str) -> Iterator[tuple[str, s
         yield f"{path}.{name}", f"is not known; there are {', '.join(known)}"
 
 
+def record_to_json(record: Record) -> dict[str, Json]:
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(record).items()}
+
+
+def record_from_json(kind: RecordType, raw: object) -> Record:
+    """Raises ValueError in plain words."""
+    cls = CLASSES[kind]
+    if found := next(_faults_of(raw, cls, str(kind)), None):
+        raise ValueError(f"{found[0]} {found[1]}")
+    assert isinstance(raw, dict)
+    members: dict[str, Any] = {n: tuple(v) if isinstance(v, list) else v for n, v in raw.items()}
+    return cls(**members)
+
+
 def directory_to_json(directory: Directory) -> dict[str, Json]:
     """The same shape again, without the version."""
-    return {
-        section: [
-            {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(record).items()}
-            for record in getattr(directory, section)
-        ]
-        for section in _SECTIONS
-    }
+    return {section: [record_to_json(record) for record in getattr(directory, section)] for section in _SECTIONS}

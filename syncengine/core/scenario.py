@@ -17,7 +17,9 @@ Each step is one user and one verb; `say` tells the reader why. What people do: 
 `days_pass`. What they do with their client's own records, without the server: `adds_offline`, `sets_offline`,
 `deletes_offline`, `relates`, `deletes_here` (the item alone), `removes_product`. What they do on the server: `adds`,
 `sets`, `attaches`, `detaches`, `removes`, `imports`. What must be true: `sees`, `sees_nothing_of`, `server_has`,
-`server_has_nothing_of`, `server_count`, `holds`, `explains`, `knows`, `has_mail`, `suggests`.
+`server_has_nothing_of`, `server_count`, `holds`, `explains`, `knows`, `has_mail`, `suggests`. About records:
+`chooses`, `edits_record`, `undoes_edit`, `keeps_edit`, `removes_record`, `pins`, and `finds`, `counts`, `has_record`,
+`has_no_record`, `has_under` to check.
 
 * `saves`: a new item. `uid`, `kind` (event or todo), then properties as in RFC 5545, `start`, `end`, `percent` and
   `body` in short; `lines`: whole content lines; or everything as `text`. `changes`: the same for an item that is
@@ -48,12 +50,15 @@ Each step is one user and one verb; `say` tells the reader why. What people do: 
 * `syncs = { notes = "words" }`: what a run tells beside its counts; `server_has = { files = [...] }`: attachments.
 * `disconnects = "server"` (or `"calendar"`, `"mailbox"`): it does not answer; with `after writing`, it does what it is
   told and the answer is lost. `reconnects = true` ends it.
+* Records go by `type` and `id`. `chooses = { preset, only }`: what the user works with from now on, as in the
+  configuration; `counts`: how much a choice would give, per type [complete, incomplete]. `has_under`: the activities
+  kept on the client under a record, `complete` and `incomplete` by subject, `without` these fields.
 * `sees`: an item with these values, these `lines`, and `without` these properties.
 
 `[users.NAME]` says what is special about a user: `share_new`, `share_existing` (lists of kinds), `addresses`, `zone`;
 `employee` and `calendar` make a second client of the same person, with the same calendar; `mails_attendees = true`:
-the calendar's server mails attendees whatever is written; `scheduling`, `save_mail`, `most_bytes` as in the
-configuration.
+the calendar's server mails attendees whatever is written; `scheduling`, `save_mail`, `most_bytes`,
+`visibility` (`preset`, `only`) as in the configuration.
 `mapping` names the mapping file, `mapping_edits = [["old", "new"]]` what an admin has changed in its text.
 Every story ends with runs of every user that must come to have nothing to do.
 """
@@ -75,6 +80,8 @@ VERBS = (
     "adds", "sets", "attaches", "detaches", "removes", "imports",
     "adds_offline", "sets_offline", "deletes_offline", "relates", "deletes_here", "removes_product", "knows",
     "sees", "sees_nothing_of", "server_has", "server_has_nothing_of", "server_count", "holds", "explains",
+    "chooses", "edits_record", "undoes_edit", "keeps_edit", "removes_record", "pins",
+    "finds", "counts", "has_record", "has_no_record", "has_under",
 )  # fmt: skip
 _A_TABLE, _WORDS = "a table, { … }", "a text, or a list of texts"
 _SHAPES: dict[str, tuple[str, tuple[type, ...]]] = {
@@ -102,7 +109,7 @@ _SHAPES: dict[str, tuple[str, tuple[type, ...]]] = {
 _NAMES = ("story", "requirements", "step", "users", "directory", "mapping", "mapping_edits")
 _SETTINGS = (
     "share_new", "share_existing", "addresses", "zone", "employee", "calendar", "mails_attendees", "scheduling",
-    "save_mail", "most_bytes",
+    "save_mail", "most_bytes", "visibility",
 )  # fmt: skip
 COUNTS = (
     "pim_created", "pim_updated", "pim_deleted", "server_created", "server_updated", "server_deleted", "linked",

@@ -29,7 +29,7 @@ from syncengine.model.commands import (
     Stored,
     Update,
 )
-from syncengine.model.directory import Directory
+from syncengine.model.directory import Directory, RecordType
 from syncengine.model.mapping import ServerNames
 from syncengine.model.values import Json, Values, from_json, to_json
 
@@ -180,6 +180,7 @@ def greeting_to_json(greeting: Greeting) -> Object:
         "user": greeting.user,
         "generic_owner": greeting.generic_owner,
         "directory_version": greeting.directory_version,
+        "addresses": list(greeting.addresses),
     }
 
 
@@ -189,16 +190,20 @@ def greeting_from_json(raw: Raw) -> Greeting:
         user=str(raw["user"]),
         generic_owner=str(raw["generic_owner"]),
         directory_version=int(raw["directory_version"]),
+        addresses=tuple(str(one) for one in raw.get("addresses", ())),
     )
 
 
 def whole_directory_to_json(directory: Directory) -> Object:
-    return {**directory_to_json(directory), "version": directory.version}
+    incomplete: list[Json] = [{"type": kind.value, "id": one} for kind, one in sorted(directory.incomplete)]
+    return {**directory_to_json(directory), "version": directory.version, "incomplete": incomplete}
 
 
 def whole_directory_from_json(raw: Raw) -> Directory:
     faults: Faults = []
-    directory = directory_from_json({name: part for name, part in raw.items() if name != "version"}, faults)
+    ours = {name: part for name, part in raw.items() if name not in ("version", "incomplete")}
+    directory = directory_from_json(ours, faults)
     if faults:
         raise ValueError(f"{faults[0][0]}: {faults[0][1]}")
-    return replace(directory, version=int(raw["version"]))
+    incomplete = frozenset((RecordType(one["type"]), str(one["id"])) for one in raw.get("incomplete", ()))
+    return replace(directory, version=int(raw["version"]), incomplete=incomplete)

@@ -124,9 +124,11 @@ class Greeting:
     """What a server says of itself and of the user it knows the caller as.
 
     identity: made once with the database; another one means another server.
-    user / generic_owner: employee ids. directory_version grows with every change of the directory."""
+    user / generic_owner: employee ids. directory_version grows with every change of what the user is given of the
+    directory. addresses: the user's own, as the directory has them."""
 
     identity: str
     user: str
     generic_owner: str
     directory_version: int
+    addresses: tuple[str, ...] = ()

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from syncengine.model.commands import NaturalKey
+from syncengine.model.filters import ALL, Filter, Preset, View
 from syncengine.model.pim import Kind
 from syncengine.model.recurrence import YEARS
 
@@ -85,32 +86,6 @@ class ValueMap:
     otherwise_up: str = ""
 
 
-class Comparison(StrEnum):
-    EQ = "eq"
-    NE = "ne"
-    IN = "in"
-    GE = "ge"
-    LE = "le"
-    EMPTY = "empty"
-    FILLED = "filled"
-
-
-@dataclass(frozen=True, slots=True)
-class Condition:
-    field: str
-    comparison: Comparison
-    values: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Filter:
-    """All (`link` and) or any (`link` or) of the conditions; no conditions: everything matches."""
-
-    name: str = ""
-    link: str = "and"
-    conditions: tuple[Condition, ...] = ()
-
-
 @dataclass(frozen=True, slots=True)
 class TypeMap:
     """How one kind of PIM item and the activities of one display-in value correspond.
@@ -125,7 +100,7 @@ class TypeMap:
     natural_keys: tuple[NaturalKey, ...]
     defaults: Map[str, str] = field(default_factory=dict)
     pim_defaults: Map[str, str] = field(default_factory=dict)
-    filter: Filter = Filter()
+    filter: Filter = ALL
     private: Private = Private.REDACT
 
 
@@ -151,7 +126,8 @@ class ServerNames:
 @dataclass(frozen=True, slots=True)
 class Mapping:
     """A whole mapping file. `digest` changes whenever its meaning may have. years: for how long an endless rule that
-    equals none of the `patterns` is told, by its FREQ (REC-4)."""
+    equals none of the `patterns` is told, by its FREQ (REC-4). presets: the views a user may choose (VIS-3). always:
+    what no choice reaches beyond."""
 
     name: str
     digest: str
@@ -160,6 +136,8 @@ class Mapping:
     patterns: tuple[Pattern, ...]
     years: tuple[tuple[str, int], ...] = YEARS
     names: ServerNames = ServerNames()
+    presets: tuple[Preset, ...] = ()
+    always: View | None = None
 
     def for_kind(self, kind: Kind) -> TypeMap | None:
         return next((t for t in self.types if t.kind is kind), None)

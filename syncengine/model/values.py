@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from enum import StrEnum
+from math import isfinite
 
 from syncengine.model.attachment import Attachment
 from syncengine.times import Moment, iso, parse_moment
 
-Value = None | bool | int | str | date | datetime | tuple[str, ...] | tuple[Moment, ...]
+Value = None | bool | int | float | str | date | datetime | tuple[str, ...] | tuple[Moment, ...]
 Values = Mapping[str, Value]
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 
@@ -23,6 +24,7 @@ class FieldType(StrEnum):
 
     TEXT = "text"
     INTEGER = "integer"
+    NUMBER = "number"  # with a fraction, such as an amount of money
     FLAG = "flag"
     DATE = "date"
     MOMENT = "moment"  # a date (all-day) or an instant
@@ -73,6 +75,13 @@ def _text(raw: object) -> str:
     return str(raw)
 
 
+def _number(raw: object) -> float:
+    found = float(str(raw))
+    if not isfinite(found):
+        raise ValueError(raw)
+    return found
+
+
 def _date(raw: object) -> date:
     return date.fromisoformat(str(raw)[:10])
 
@@ -97,6 +106,7 @@ def _attachments(raw: object) -> tuple[str, ...]:
 _PARSERS: dict[FieldType, Callable[[object], Value]] = {
     FieldType.TEXT: _text,
     FieldType.INTEGER: lambda raw: int(str(raw)),
+    FieldType.NUMBER: _number,
     FieldType.FLAG: _flag,
     FieldType.DATE: _date,
     FieldType.MOMENT: _instant,
@@ -115,6 +125,7 @@ _EMPTY: dict[FieldType, Value] = {
 _WORDS = {
     FieldType.TEXT: "a text",
     FieldType.INTEGER: "a whole number",
+    FieldType.NUMBER: "a number",
     FieldType.FLAG: "yes or no",
     FieldType.DATE: "a date like 2026-03-02",
     FieldType.MOMENT: "a date like 2026-03-02 or a time with its offset like 2026-03-02T09:00:00+01:00",

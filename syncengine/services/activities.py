@@ -34,9 +34,12 @@ from syncengine.model.commands import (
     Stored,
     Update,
 )
-from syncengine.model.directory import Directory, Employee
+from syncengine.model.directory import Directory, Employee, RecordKey, RecordType
+from syncengine.model.filters import View
 from syncengine.model.values import Json, Values
+from syncengine.model.visibility import Counts, EditAnswer, Match, RecordEdit, RecordFeed
 from syncengine.ports import ActivityStore, ContentFiles
+from syncengine.services import visibility
 from syncengine.services.contents import Contents
 from syncengine.times import Clock
 
@@ -62,16 +65,52 @@ class Activities:
         """Raises ConfigError where user or generic owner are not in the directory."""
         with self._store.transaction(write=False):
             caller = self._caller()
-            return Greeting(self._store.identity(), caller.id, caller.generic_owner, self._store.directory_version())
+            version = visibility.version(self._store, caller)
+            return Greeting(
+                self._store.identity(), caller.id, caller.generic_owner, version, tuple(caller.employee.addresses)
+            )
 
     def directory(self) -> Directory:
         with self._store.transaction(write=False):
-            return self._caller().directory
+            return visibility.directory(self._store, self._caller())
 
     def fetch(self, ids: Sequence[str]) -> Sequence[Activity]:
         with self._store.transaction(write=False):
             caller = self._caller()
-            return [a for a in self._store.visible(ids, caller.id) if rules.may_see(a, caller)]
+            return [a for a in self._store.visible(ids, caller.id) if not rules.is_withheld(a, caller)]
+
+    # --- records and views (services.visibility) ---
+
+    def see(self, view: View) -> None:
+        with self._store.transaction(write=True):
+            self._store.see(self._caller().id, view)
+
+    def count(self, view: View) -> Counts:
+        with self._store.transaction(write=False):
+            return visibility.count(self._store, self._caller(), view)
+
+    def records(self, token: str | None, limit: int = PAGE) -> RecordFeed:
+        """Raises Vanished like `changes`."""
+        with self._store.transaction(write=False):
+            caller, identity = self._caller(), self._store.identity()
+            after = (0, "", "") if token is None else self._position_of(token, identity)
+            return visibility.records(self._store, caller, after, max(1, limit), identity)
+
+    def _position_of(self, token: str, identity: str) -> tuple[int, str, str]:
+        number, kind, record_id = (*token.split(":", 3)[1:], "", "", "")[:3]
+        return self._number_of(f"{token.partition(':')[0]}:{number}", identity), kind, record_id
+
+    def look_up(self, text: str, kind: RecordType | None = None, limit: int = 10) -> Sequence[Match]:
+        with self._store.transaction(write=False):
+            return visibility.look_up(self._caller(), text, kind, limit)
+
+    def pin(self, key: RecordKey, *, pinned: bool = True) -> None:
+        with self._store.transaction(write=True):
+            visibility.pin(self._store, self._caller(), key, pinned=pinned)
+
+    def edit_record(self, edit: RecordEdit) -> EditAnswer:
+        with self._store.transaction(write=True):
+            return visibility.edit(self._store, self._caller(), edit)
 
     def activities(self) -> Iterator[Activity]:
         """Read page by page, each in a transaction of its own, so a slow reader holds nothing up."""
@@ -195,6 +234,11 @@ class Activities:
             return self._insert(command, caller)
         found = self._store.get(command.activity_id)
         if found is None or not found[1] or not rules.may_see(found[0], caller):
+            if self._store.visible([command.activity_id], caller.id):
+                raise ItemError(
+                    "You may look at this activity, but not change it: you are not on its team.",
+                    fix="ask its owner to add you",
+                )
             return Removed(command.id, command.activity_id)
         activity = found[0]
         match command:

@@ -118,6 +118,11 @@ def _fetch(server: ActivityServer, activity_id: str) -> Activity:
     found = server.fetch([activity_id])
     if not found:
         raise _not_there(activity_id)
+    if not found[0].complete:
+        raise ItemError(
+            "You may look at this activity, but not change it: you are not on its team.",
+            fix="ask its owner to add you",
+        )
     return found[0]
 
 

@@ -16,7 +16,7 @@ from syncengine.core.activities import Caller, ids, inserted, updated
 from syncengine.core.activity_values import keeping_length
 from syncengine.core.mapping.context import Context
 from syncengine.core.sync.roles import Role, role_in
-from syncengine.core.wire import greeting_from_json, whole_directory_from_json
+from syncengine.core.wire import greeting_from_json
 from syncengine.errors import ConfigError, ItemError, NotThere
 from syncengine.model.activity import SERVER_ONLY, Activity
 from syncengine.model.directory import Directory, canonical_address
@@ -168,12 +168,11 @@ def find_one(state: ClientState, key: str) -> Proxy:
 
 def directory_of(state: ClientState) -> Directory:
     """Whom the last run knew. Raises ConfigError where no run has met the server."""
-    directory = state.fact("directory")
-    if not directory:
+    if not state.fact("greeting"):
         raise ConfigError(
             "This client has not met the server yet.", where=state.path, fix='Run "syncengine sync" once.'
         )
-    return whole_directory_from_json(directory)
+    return state.directory()
 
 
 def hidden(state: ClientState) -> list[Proxy]:

@@ -14,7 +14,7 @@ from typing import cast
 
 from syncengine.config import Secret
 from syncengine.core.removal import fate_seen, fate_unseen, is_entry, unsent
-from syncengine.core.wire import greeting_from_json, whole_directory_from_json
+from syncengine.core.wire import greeting_from_json
 from syncengine.errors import ConfigError, ItemError, NotThere, Problem, SideError
 from syncengine.model.pim import Fetched, Resource
 from syncengine.model.proxy import Proxy
@@ -93,9 +93,8 @@ class Remover:
         state = self.work.state
         if self.unreachable or not state.intents("pim"):
             return
-        greeting, directory = state.fact("greeting"), state.fact("directory")
-        if greeting and directory:
-            self.work.know(greeting_from_json(greeting), whole_directory_from_json(directory))
+        if greeting := state.fact("greeting"):
+            self.work.know(greeting_from_json(greeting), state.directory())
         ItemWrites(self.work).recover()
 
     def _go_through(self, found: Removal) -> None:

@@ -9,9 +9,8 @@ from dataclasses import dataclass, replace
 from syncengine.core.correspondence import Suggestions, suggestions
 from syncengine.core.ical.href import split_href
 from syncengine.core.mime.read import read_message
-from syncengine.core.wire import whole_directory_from_json
 from syncengine.errors import ConfigError
-from syncengine.model.directory import Account, Contact, Directory, Employee, Opportunity, canonical_address
+from syncengine.model.directory import Account, Contact, Employee, Opportunity, canonical_address
 from syncengine.model.pim import Kind
 from syncengine.model.proxy import Alone, Proxy, Share
 from syncengine.model.values import Value
@@ -62,7 +61,7 @@ def suggest(state: ClientState, key: str, addresses: Sequence[str]) -> Suggestio
     if message is None or message.item is None:
         raise ConfigError(f"{key!r} is no message.", fix="Suggestions are made for messages.")
     own = frozenset(canonical_address(a) for a in addresses)
-    return suggestions(read_message(message.item.text).values, _directory(state), own)
+    return suggestions(read_message(message.item.text).values, state.directory(), own)
 
 
 def _items(state: ClientState, key: str) -> list[Proxy]:
@@ -119,15 +118,10 @@ def _parts(state: ClientState, found: list[Proxy]) -> list[Proxy]:
 # --- relations -------------------------------------------------------------------------------------------------------
 
 
-def _directory(state: ClientState) -> Directory:
-    raw = state.fact("directory")
-    return whole_directory_from_json(raw) if raw else Directory()
-
-
 def _related(state: ClientState, proxy: Proxy, picks: Picks | None) -> Proxy:
     if not picks:
         return proxy
-    directory, user = _directory(state), state.fact("greeting") or {}
+    directory, user = state.directory(), state.fact("greeting") or {}
     owner = proxy.server["owner"] if proxy.server else proxy.values.get("owner")
     if owner and owner not in (user.get("user"), user.get("generic_owner")):
         raise ConfigError(

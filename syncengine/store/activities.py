@@ -6,35 +6,43 @@
 commit, so the next writer waits for it and numbers become visible in their order. A reader on PostgreSQL reads in one
 REPEATABLE READ snapshot: the token it is given and the rows it is given are of the same instant.
 
-**The feed is one index range.** `act_member` holds, for every (activity, employee), whether the employee is on the
-team and the number of the last change this employee should hear of. A change of an activity lifts the number of its
-live members; leaving turns `live` off, which tells "left" from "deleted". What a user's sync costs is what changed
-for that user.
+**The feed is one index range.** `act_member` holds, for every (activity, employee), whether the employee is given the
+activity, complete or only to look at (`store.views`), and the number of the last change this employee should hear of.
+A change of an activity lifts the number of its live members; leaving turns `live` off, which tells "left" from
+"deleted". What a user's sync costs is what changed for that user.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import threading
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 import sqlalchemy as sa
 
 from syncengine.core.contents import sizes_of
+from syncengine.core.visibility import parents, to_look_at
 from syncengine.errors import AlreadyThere, ItemError
 from syncengine.model.activity import SERVER_ONLY, Activity, Origin, field_type
 from syncengine.model.commands import NaturalKey
-from syncengine.model.directory import Directory, Employee
+from syncengine.model.directory import Directory, Employee, RecordKey
+from syncengine.model.filters import View
 from syncengine.model.values import Json, Values, to_json
+from syncengine.model.visibility import Given
 from syncengine.store import engine as db
 from syncengine.store import server_contents, server_directory
 from syncengine.store import server_tables as t
+from syncengine.store.views import Position, Views, among
 from syncengine.times import iso
+
+PAGE = 500
+"""How many activities are looked at again at a time."""
 
 Changes = tuple[list[tuple[int, Activity]], list[tuple[int, str]], list[tuple[int, str]]]
 
@@ -47,6 +55,10 @@ class _Work:
     number: int
     absent: set[tuple[str, ...]] = field(default_factory=set)
     """Ids, integration ids, and owners with digests of descriptions, that no activity has, as `expect` found out."""
+
+    @cached_property
+    def views(self) -> Views:
+        return Views(self.connection, self.number)
 
 
 class Activities:
@@ -118,11 +130,76 @@ class Activities:
         return known
 
     def put_directory(self, directory: Directory) -> bool:
-        if not server_directory.put(self._connection, self.directory(), directory):
+        old = self.directory()
+        changed = server_directory.put(self._connection, old, directory, self._work.number)
+        return self._records_changed(old, changed)
+
+    def remove_record(self, key: RecordKey) -> bool:
+        old = self.directory()
+        if key not in old.records:
+            return False
+        server_directory.remove(self._connection, key, self._work.number)
+        return self._records_changed(old, {key})
+
+    def _records_changed(self, old: Directory, changed: set[RecordKey]) -> bool:
+        if not changed:
             return False
         grown = t.meta.c.directory_version + 1
         self._connection.execute(sa.update(t.meta).values(directory_version=grown))
+        if self._work.views.any:
+            moved = self._work.views.records_changed(old, self.directory(), changed)
+            for employee_id, keys in moved.items():
+                self._look_again(employee_id, self._work.views.under(keys))
         return True
+
+    # --- views ---
+
+    def see(self, employee_id: str, view: View) -> None:
+        views = self._work.views
+        moved = views.tell(employee_id, view, self.directory())
+        self._look_again(employee_id, itertools.chain(views.under(moved), self._own(employee_id)))
+
+    def pin(self, employee_id: str, key: RecordKey, *, pinned: bool) -> None:
+        self._work.views.set_pin(employee_id, key, self.directory(), pinned=pinned)
+
+    def pins(self, employee_id: str) -> frozenset[RecordKey]:
+        return self._work.views.pins(employee_id)
+
+    def view_changes(self, employee_id: str) -> int:
+        return self._work.views.changes(employee_id)
+
+    def given_records(self, employee_id: str) -> Mapping[RecordKey, Given] | None:
+        return self._work.views.given(employee_id)
+
+    def record_given(self, employee_id: str, key: RecordKey) -> Given:
+        return self._work.views.given_of(employee_id, key)
+
+    def records(self, employee_id: str, after: Position, limit: int) -> list[tuple[Position, Given]]:
+        return self._work.views.feed(employee_id, after, limit)
+
+    def under(self, keys: Set[RecordKey]) -> Iterator[list[Activity]]:
+        return (self._live(ids) for ids in self._work.views.under(keys))
+
+    def of_team(self, employee_id: str) -> Iterator[list[Activity]]:
+        """Only those the employee is on the team of."""
+        for ids in self._own(employee_id):
+            yield [one for one in self._live(ids) if employee_id in _team(one)]
+
+    def _look_again(self, employee_id: str, ids: Iterator[list[str]]) -> None:
+        self._work.views.look_again(employee_id, (self._live(some) for some in ids))
+
+    def _live(self, ids: Sequence[str]) -> list[Activity]:
+        query = sa.select(t.activity).where(self._among(t.activity.c.id, ids), t.activity.c.deleted == 0)
+        return [_activity(row) for row in self._connection.execute(query).mappings()]
+
+    def _own(self, employee_id: str) -> Iterator[list[str]]:
+        """Ids of the activities the employee is given or has been, some at a time; of them all that the team's own
+        are among, because a member always has a row."""
+        ids = self._connection.execute(
+            sa.select(t.member.c.activity_id).where(t.member.c.employee_id == employee_id)
+        ).scalars()
+        found = sorted(ids)
+        yield from (found[start : start + PAGE] for start in range(0, len(found), PAGE))
 
     # --- tokens ---
 
@@ -162,20 +239,23 @@ class Activities:
 
     def visible(self, ids: Sequence[str], employee_id: str) -> list[Activity]:
         query = (
-            sa.select(t.activity)
+            sa.select(t.activity, t.member.c.complete)
             .join(t.member, t.member.c.activity_id == t.activity.c.id)
             .where(self._among(t.activity.c.id, ids), t.activity.c.deleted == 0)
             .where(t.member.c.employee_id == employee_id, t.member.c.live == 1)
             .order_by(t.activity.c.id)
         )
-        return [_activity(row) for row in self._connection.execute(query).mappings()]
+        rows = self._connection.execute(query).mappings().all()
+        return self._as_given([(_activity(row), bool(row["complete"])) for row in rows], employee_id)
+
+    def _as_given(self, found: Sequence[tuple[Activity, bool]], employee_id: str) -> list[Activity]:
+        """What is only to be looked at, without what it is related to."""
+        related = (key for activity, complete in found if not complete for key in parents(activity))
+        near = self._work.views.complete_of(employee_id, related)
+        return [activity if complete else to_look_at(activity, near) for activity, complete in found]
 
     def _among(self, column: sa.Column[Any], values: Sequence[str]) -> sa.ColumnElement[bool]:
-        """`column` is one of `values`, which travel as one parameter however many they are."""
-        if self._connection.dialect.name == "postgresql":
-            wanted = sa.bindparam("among", list(values), type_=sa.ARRAY(sa.Text), unique=True)
-            return column == sa.any_(wanted)
-        return column.in_(sa.select(sa.func.json_each(json.dumps(list(values))).table_valued("value").c.value))
+        return among(self._connection, column, values)
 
     def find(self, key: NaturalKey, values: Values) -> list[Activity]:
         if not self._work.absent.isdisjoint(_marks({name: values.get(name) for name in key})):
@@ -201,7 +281,7 @@ class Activities:
         if stored is None:
             raise _already_there(activity)
         self._now_there(activity)
-        self._join(activity.id, _team(activity))
+        self._work.views.activity_changed(activity, new=True)
         self._relist(activity.id, {}, activity.values, at)
         return _activity(stored)
 
@@ -220,9 +300,7 @@ class Activities:
             self._connection.execute(sa.update(t.activity).where(t.activity.c.id == activity.id).values(row))
         self._keep_overwritten(old, activity, at)
         self._relist(activity.id, old.values, activity.values, at)
-        self._tell_members(activity.id)
-        self._part(activity.id, _team(old) - _team(activity))
-        self._join(activity.id, _team(activity) - _team(old))
+        self._work.views.activity_changed(activity, new=False)
 
     def remove(self, activity_id: str, at: datetime) -> None:
         tombstone = {"deleted": 1, "version": t.activity.c.version + 1, "updated": iso(at)}
@@ -248,25 +326,10 @@ class Activities:
         here = sa.and_(t.member.c.activity_id == activity_id, t.member.c.live == 1)
         self._connection.execute(sa.update(t.member).where(here).values(number=self._work.number))
 
-    def _part(self, activity_id: str, employees: set[str]) -> None:
-        """Off the team. They were told with the others just before, while they were on it."""
-        if employees:
-            who = self._among(t.member.c.employee_id, sorted(employees))
-            gone = sa.and_(t.member.c.activity_id == activity_id, who)
-            self._connection.execute(sa.update(t.member).where(gone).values(live=0))
-
-    def _join(self, activity_id: str, employees: set[str]) -> None:
-        number = self._work.number
-        rows = [
-            {"activity_id": activity_id, "employee_id": employee, "live": 1, "number": number}
-            for employee in sorted(employees)
-        ]
-        server_directory.upsert(self._connection, t.member, rows)
-
     # --- the change feed ---
 
     def changes(self, employee_id: str, after: int, limit: int) -> Changes:
-        changed: list[tuple[int, Activity]] = []
+        changed: list[tuple[int, tuple[Activity, bool]]] = []
         deleted: list[tuple[int, str]] = []
         left: list[tuple[int, str]] = []
         for row in self._feed(employee_id, after, limit):
@@ -275,14 +338,15 @@ class Activities:
             elif row["deleted"]:
                 deleted.append((row["number"], row["id"]))
             else:
-                changed.append((row["number"], _activity(row)))
-        return changed, deleted, left
+                changed.append((row["number"], (_activity(row), bool(row["complete"]))))
+        given = self._as_given([one for _, one in changed], employee_id)
+        return list(zip([number for number, _ in changed], given, strict=True)), deleted, left
 
     def _feed(self, employee_id: str, after: int, limit: int) -> Sequence[sa.RowMapping]:
         """Whole numbers only: when the limit falls inside one, that number waits for the next page, unless it is the
         only one on this page; then the page is longer than the limit."""
         query = (
-            sa.select(t.activity, t.member.c.live, t.member.c.number)
+            sa.select(t.activity, t.member.c.live, t.member.c.complete, t.member.c.number)
             .join(t.member, t.member.c.activity_id == t.activity.c.id)
             .where(t.member.c.employee_id == employee_id)
             .order_by(t.member.c.number, t.member.c.activity_id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
@@ -11,7 +12,16 @@ from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
-from syncengine.model.directory import Account, Contact, Directory, Employee, Opportunity
+from syncengine.model.directory import (
+    CLASSES,
+    Account,
+    Contact,
+    Directory,
+    Employee,
+    Opportunity,
+    RecordKey,
+    key_of,
+)
 from syncengine.store import server_tables as t
 
 R = TypeVar("R", Employee, Contact, Account, Opportunity)
@@ -59,11 +69,28 @@ def read(connection: sa.Connection, version: int) -> Directory:
 
 def _records(connection: sa.Connection, kind: type[R]) -> tuple[R, ...]:
     table = _TABLES[kind]
-    rows = [dict(row) for row in connection.execute(sa.select(table).order_by(table.c.id)).mappings()]
+    query = sa.select(*(table.c[f.name] for f in fields(kind) if f.name in table.c)).order_by(table.c.id)
+    if "deleted" in table.c:
+        query = query.where(table.c.deleted == 0)
+    rows = [_decoded(row) for row in connection.execute(query).mappings()]
     if kind in _ADDRESSES:
         addresses = _addresses(connection, kind)
         rows = [row | {"addresses": addresses[row["id"]]} for row in rows]
     return tuple(kind(**row) for row in rows)
+
+
+_LISTS = ("team", "contacts")
+"""Members that are lists, kept as JSON."""
+
+
+def _decoded(row: sa.RowMapping) -> dict[str, Any]:
+    return {str(name): tuple(json.loads(value or "[]")) if name in _LISTS else value for name, value in row.items()}
+
+
+def _encoded(name: str, value: object) -> object:
+    if name not in _LISTS:
+        return value
+    return json.dumps(value, ensure_ascii=False) if value else None
 
 
 def _addresses(connection: sa.Connection, kind: type) -> Mapping[str, tuple[str, ...]]:
@@ -74,15 +101,22 @@ def _addresses(connection: sa.Connection, kind: type) -> Mapping[str, tuple[str,
     return found
 
 
-def put(connection: sa.Connection, old: Directory, new: Directory) -> bool:
-    """Insert or update each record of `new` that `old` lacks or has otherwise. False when there was none."""
-    changed = [
-        _put(connection, Employee, _differing(old.employees, new.employees)),
-        _put(connection, Contact, _differing(old.contacts, new.contacts)),
-        _put(connection, Account, _differing(old.accounts, new.accounts)),
-        _put(connection, Opportunity, _differing(old.opportunities, new.opportunities)),
-    ]
-    return any(changed)
+def put(connection: sa.Connection, old: Directory, new: Directory, number: int) -> set[RecordKey]:
+    """Insert or update each record of `new` that `old` lacks or has otherwise, as part of the change `number`. Which
+    those were."""
+    return {
+        *_put(connection, Employee, _differing(old.employees, new.employees), number),
+        *_put(connection, Contact, _differing(old.contacts, new.contacts), number),
+        *_put(connection, Account, _differing(old.accounts, new.accounts), number),
+        *_put(connection, Opportunity, _differing(old.opportunities, new.opportunities), number),
+    }
+
+
+def remove(connection: sa.Connection, key: RecordKey, number: int) -> None:
+    """Soft delete: what is related to the record keeps its id."""
+    table = _TABLES[CLASSES[key[0]]]
+    gone = {"deleted": 1, "number": number}
+    connection.execute(sa.update(table).where(table.c.id == key[1]).values(gone))
 
 
 def _differing(old: Iterable[R], new: Iterable[R]) -> list[R]:
@@ -91,12 +125,15 @@ def _differing(old: Iterable[R], new: Iterable[R]) -> list[R]:
     return [record for record in latest.values() if known.get(record.id) != record]
 
 
-def _put(connection: sa.Connection, kind: type[R], records: Sequence[R]) -> bool:
+def _put(connection: sa.Connection, kind: type[R], records: Sequence[R], number: int) -> list[RecordKey]:
+    table = _TABLES[kind]
     names = [f.name for f in fields(kind) if f.name != "addresses"]
-    upsert(connection, _TABLES[kind], [{name: getattr(record, name) for name in names} for record in records])
+    rest = {"number": number} | ({"deleted": 0} if "deleted" in table.c else {})
+    rows = [{name: _encoded(name, getattr(record, name)) for name in names} | rest for record in records]
+    upsert(connection, table, rows)
     if kind in _ADDRESSES and records:
         _put_addresses(connection, _ADDRESSES[kind], records)
-    return bool(records)
+    return [key_of(record) for record in records]
 
 
 def _put_addresses(connection: sa.Connection, table: sa.Table, records: Sequence[Any]) -> None:

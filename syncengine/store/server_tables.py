@@ -57,6 +57,16 @@ activity = sa.Table(
 sa.Index("uq_act_activity_key", activity.c.integration_id, activity.c.owner, unique=True)
 sa.Index("ix_act_activity_series", activity.c.owner, activity.c.series)
 sa.Index("ix_act_activity_subject", activity.c.owner, activity.c.description_digest)
+sa.Index("ix_act_activity_account", activity.c.account)
+sa.Index("ix_act_activity_opportunity", activity.c.opportunity)
+
+activity_contact = sa.Table(
+    "act_activity_contact",
+    metadata,
+    sa.Column("activity_id", sa.Text, sa.ForeignKey("act_activity.id"), primary_key=True),
+    sa.Column("contact_id", sa.Text, primary_key=True),
+    sa.Index("ix_act_activity_contact", "contact_id"),
+)
 
 member = sa.Table(
     "act_member",
@@ -65,8 +75,17 @@ member = sa.Table(
     sa.Column("employee_id", sa.Text, primary_key=True),
     sa.Column("live", sa.SmallInteger, nullable=False),
     sa.Column("number", sa.BigInteger, nullable=False),  # of the last change this employee should hear of
+    sa.Column("complete", sa.SmallInteger, nullable=False, server_default="1"),  # 0: only to look at (VIS-5)
     sa.Index("ix_act_member_feed", "employee_id", "number"),
 )
+
+
+def _feed_columns(of: str, *, removable: bool = True) -> list[Any]:
+    """The number of the last change, and whether the record was removed."""
+    number = sa.Column("number", sa.BigInteger, nullable=False, server_default="0")
+    deleted = sa.Column("deleted", sa.SmallInteger, nullable=False, server_default="0")
+    return [number, *([deleted] if removable else []), sa.Index(f"ix_act_{of}_feed", "number")]
+
 
 employee = sa.Table(
     "act_employee",
@@ -74,6 +93,7 @@ employee = sa.Table(
     sa.Column("id", sa.Text, primary_key=True),
     sa.Column("name", sa.Text, nullable=False),
     sa.Column("user", sa.Boolean, nullable=False),
+    *_feed_columns("employee", removable=False),
 )
 
 contact = sa.Table(
@@ -83,6 +103,8 @@ contact = sa.Table(
     sa.Column("name", sa.Text, nullable=False),
     sa.Column("account", sa.Text),
     sa.Column("save_correspondence", sa.Boolean, nullable=False),
+    sa.Column("team", sa.Text),
+    *_feed_columns("contact"),
 )
 
 
@@ -104,6 +126,8 @@ account = sa.Table(
     metadata,
     sa.Column("id", sa.Text, primary_key=True),
     sa.Column("name", sa.Text, nullable=False),
+    sa.Column("team", sa.Text),
+    *_feed_columns("account"),
 )
 
 opportunity = sa.Table(
@@ -113,6 +137,37 @@ opportunity = sa.Table(
     sa.Column("name", sa.Text, nullable=False),
     sa.Column("account", sa.Text),
     sa.Column("revenue", sa.Double),
+    sa.Column("contacts", sa.Text),
+    sa.Column("team", sa.Text),
+    *_feed_columns("opportunity"),
+)
+
+view = sa.Table(
+    "act_view",
+    metadata,
+    sa.Column("employee_id", sa.Text, primary_key=True),
+    sa.Column("view", sa.Text),  # JSON; NULL: none was told, only pins
+    sa.Column("changes", sa.BigInteger, nullable=False),  # how often what the employee is given was changed by hand
+)
+
+view_record = sa.Table(
+    "act_view_record",
+    metadata,
+    sa.Column("employee_id", sa.Text, primary_key=True),
+    sa.Column("type", sa.Text, primary_key=True),
+    sa.Column("record_id", sa.Text, primary_key=True),
+    sa.Column("given", sa.SmallInteger, nullable=False),
+    sa.Column("number", sa.BigInteger, nullable=False),  # of the last change this employee should hear of
+    sa.Index("ix_act_view_record_feed", "employee_id", "number"),
+    sa.Index("ix_act_view_record_of", "type", "record_id"),
+)
+
+pin = sa.Table(
+    "act_pin",
+    metadata,
+    sa.Column("employee_id", sa.Text, primary_key=True),
+    sa.Column("type", sa.Text, primary_key=True),
+    sa.Column("record_id", sa.Text, primary_key=True),
 )
 
 token = sa.Table(

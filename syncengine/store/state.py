@@ -30,13 +30,14 @@ from syncengine.model.proxy import ItemState, KnownItem, Proxy, Share, There
 from syncengine.model.report import Doomed, RunState
 from syncengine.store import engine as db
 from syncengine.store import state_tables as t
+from syncengine.store.state_records import StateRecords
 from syncengine.times import iso
 
 MANY = 500
 """How many ids go into one statement."""
 
 
-class State:
+class State(StateRecords):
     """One user's client state. Opened by one process at a time for writing (`lock`)."""
 
     def __init__(self, path: str, *, engine: sa.Engine | None = None) -> None:

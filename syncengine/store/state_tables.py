@@ -110,3 +110,20 @@ history = sa.Table(
 
 accepted = sa.Table("accepted", metadata, sa.Column("proxy_id", sa.Text, primary_key=True))
 """Deletions a person has confirmed after a brake."""
+
+record = sa.Table(
+    "record",
+    metadata,
+    sa.Column("type", sa.Text, primary_key=True),
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("complete", sa.Integer, nullable=False),
+    sa.Column("doc", sa.Text, nullable=False),  # as the server gave it; an activity here is one to look at
+)
+
+record_edit = sa.Table(
+    "record_edit",
+    metadata,
+    sa.Column("type", sa.Text, primary_key=True),
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("doc", sa.Text, nullable=False),
+)

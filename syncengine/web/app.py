@@ -25,6 +25,7 @@ from syncengine.ports import ActivityServer
 from syncengine.web import contents
 from syncengine.web import models as m
 from syncengine.web.problems import install, problem
+from syncengine.web.records import add_records
 
 MAX_BODY = 8 * 1024 * 1024
 """Bytes of one request."""
@@ -56,6 +57,7 @@ def create_app(open_activities: OpenActivities, names: ServerNames = OURS, most_
     _reading(app, names, caller)
     _writing(app, names, caller)
     contents.install(app, caller, _PROBLEMS, most_bytes)
+    add_records(app, caller, _PROBLEMS)
     return app
 
 
@@ -67,7 +69,7 @@ def _reading(app: FastAPI, names: ServerNames, caller: Callable[..., ActivitySer
 
     @app.get("/v1/directory", response_model=m.DirectoryOut, responses=_PROBLEMS)
     def directory(server: Annotated[ActivityServer, Depends(caller)]) -> JSONResponse:
-        """All people and companies activities relate to."""
+        """The people and companies the caller may relate activities to."""
         return JSONResponse(wire.whole_directory_to_json(server.directory()))
 
     @app.get(

@@ -147,6 +147,7 @@ class GreetingOut(BaseModel):
     user: str = Field(description="The caller's employee id.")
     generic_owner: str
     directory_version: int
+    addresses: list[str] = Field(description="The caller's own, as the directory has them.")
 
 
 class EmployeeOut(BaseModel):
@@ -162,11 +163,13 @@ class ContactOut(BaseModel):
     addresses: list[str]
     account: str | None
     save_correspondence: bool
+    team: list[str]
 
 
 class AccountOut(BaseModel):
     id: str
     name: str
+    team: list[str]
 
 
 class OpportunityOut(BaseModel):
@@ -174,6 +177,13 @@ class OpportunityOut(BaseModel):
     name: str
     account: str | None
     revenue: float | None
+    contacts: list[str]
+    team: list[str]
+
+
+class RecordKeyOut(BaseModel):
+    type: str
+    id: str
 
 
 class DirectoryOut(BaseModel):
@@ -182,6 +192,7 @@ class DirectoryOut(BaseModel):
     accounts: list[AccountOut]
     opportunities: list[OpportunityOut]
     version: int
+    incomplete: list[RecordKeyOut] = Field(description="Those to look at only.")
 
 
 class ProblemOut(BaseModel):

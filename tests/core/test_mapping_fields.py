@@ -8,7 +8,8 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from syncengine.core.mapping.apply import defaults, down, matches, moved_down, moved_up, same, untranslated, up
-from syncengine.model.mapping import Comparison, Condition, Direction, FieldMap, Filter, ValueMap, ValueRow
+from syncengine.model.filters import Comparison, Condition, Filter
+from syncengine.model.mapping import Direction, FieldMap, ValueMap, ValueRow
 from syncengine.model.pim import Kind
 from tests.core.mapping_world import BERLIN, EVENTS, TODOS, but, context, event, todo, type_map
 

@@ -7,7 +7,8 @@ import pytest
 
 from syncengine.core.mapping.parse import LARGEST, parse
 from syncengine.errors import ConfigError
-from syncengine.model.mapping import Authority, Comparison, Condition, Direction, Filter, Pattern, Policy
+from syncengine.model.filters import Comparison, Condition, Filter
+from syncengine.model.mapping import Authority, Direction, Pattern, Policy
 from syncengine.model.pim import Kind
 from tests.core.mapping_world import EVENTS, FOLDER, SCHEMA, TODOS, shipped
 
@@ -282,6 +283,48 @@ def test_the_servers_names_and_ours_may_both_be_used() -> None:
     assert (names.fields, names.values) == ({"owner": "Primary Owner Id"}, {"type": {"To Do": "Task"}})
     with_extra = read(renamed.replace('condition field="type"', 'condition field="Region"'))
     assert with_extra.types[0].filter.conditions == (Condition("Region", Comparison.EQ, ("To Do",)),)  # type: ignore[attr-defined]
+
+
+PRESETS = """<filters>
+  <preset name="mine" default="true">
+    <record type="contact">
+      <group link="or">
+        <condition field="team" comparison="eq" function="me"/>
+        <condition field="account" comparison="in"><value>a-1</value><value>a-2</value></condition>
+      </group>
+    </record>
+    <record type="activity"><condition field="type" comparison="eq"><value>To Do</value></condition></record>
+  </preset>
+</filters></mapping>"""
+
+
+def test_presets_are_views_of_groups_and_conditions() -> None:
+    (preset,) = read(SMALL.replace("</mapping>", PRESETS)).presets  # type: ignore[attr-defined]
+    (group,) = preset.view.filters["contact"].conditions
+    me, accounts = group.conditions
+    assert (preset.name, preset.default, group.link) == ("mine", True, "or")
+    assert me == Condition("team", Comparison.EQ, (), "me")
+    assert accounts == Condition("account", Comparison.IN, ("a-1", "a-2"))
+    assert set(preset.view.filters) == {"contact", "activity"}
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "words"),
+    [
+        ('field="team"', 'field="taem"', 'unknown field "taem" of the record type contact; did you mean "team"?'),
+        ('field="type"', 'field="tpye"', 'unknown activity field "tpye"; did you mean "type"?'),
+        ('type="contact"', 'type="contcat"', 'did you mean "contact"?'),
+        ('function="me"', 'function="you"', 'choose one of: "me"'),
+        ('function="me"', 'functoin="me"', 'did you mean "function"?'),
+        ('comparison="in"', 'comparison="eq"', '"eq" needs exactly one value, not 2'),
+        (' function="me"', "", '"eq" needs exactly one value, not 0'),
+        ('type="activity"', 'type="contact"', "two filters are given to the record type"),
+    ],
+)
+def test_a_wrong_preset_is_refused_with_its_line(right: str, wrong: str, words: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        read(SMALL.replace("</mapping>", PRESETS.replace(right, wrong, 1)))
+    assert words in refused.value.what
 
 
 def test_the_siebel_mapping_names_every_field() -> None:

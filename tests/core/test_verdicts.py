@@ -29,6 +29,7 @@ from syncengine.model.directory import Directory
 from syncengine.model.pim import Kind
 from syncengine.model.proxy import Alone, ItemState, Proxy, Share, There
 from syncengine.model.values import Values
+from syncengine.model.visibility import RecordFeed
 from syncengine.services.sync import Collection, Sync, Work
 from syncengine.store.state import State
 from tests.core.mapping_world import DIRECTORY, EVENTS, context, shipped
@@ -103,6 +104,9 @@ class Telephone:
 
     def directory(self) -> Directory:
         return DIRECTORY
+
+    def records(self, token: str | None, limit: int = 1000) -> RecordFeed:
+        return RecordFeed(tuple((record, True) for record in DIRECTORY.records.values()), (), "t")
 
     def changes(self, token: str | None, limit: int = 1000) -> Feed:
         return Feed((), (), (), "t")

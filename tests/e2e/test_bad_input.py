@@ -170,6 +170,16 @@ def test_configured_mailboxes_are_opened(desk: Desk) -> None:
         open_pim(replace(imap, url="https://mail.example.com"))
 
 
+def test_a_filter_with_an_unknown_field_or_preset(desk: Desk) -> None:
+    text = desk.config.read_text()
+    only = 'type = "contact"\nfield = "taem"\ncomparison = "eq"\nfunction = "me"\n'
+    desk.config.write_text(text + f'[visibility]\npreset = "mine"\n[[visibility.only]]\n{only}')
+    _refused(desk.do("sync"), 2, "visibility.only[1]", 'unknown field, "taem"', 'did you mean "team"')
+    desk.config.write_text(text + '[visibility]\npreset = "mien"\n')
+    _refused(desk.do("sync"), 2, "no preset 'mien'", 'Did you mean "mine"')
+    _refused(desk.do("check"), 2, "no preset 'mien'", 'Did you mean "mine"')
+
+
 def test_a_configuration_that_is_not_toml_is_refused_with_its_line(desk: Desk) -> None:
     desk.config.write_text("[user\n")
     _refused(desk.do("sync"), 2, "not TOML", "line 1")

@@ -28,6 +28,7 @@ ACTIVITY = {
     "due", "completed", "all_day", "timezone", "status", "priority", "percent_complete", "done", "private", "account",
     "opportunity", "owner", "owner_id", "employees", "contacts", "participants", "repeating", "repeating_type",
     "repeating_expires", "exceptions", "integration_id", "origin", "version",
+    "complete",
 }  # fmt: skip
 
 
@@ -339,3 +340,64 @@ def test_activities_can_be_listed_under_a_parent_record(desk: Desk) -> None:
     desk.add(description="Lunch")
     rows = desk.good("activities", "--under", "a1", "--json").json
     assert [row["description"] for row in rows] == ["Visit"]
+
+
+# --- filters, look-ups, records --------------------------------------------------------------------------------------
+
+
+def test_a_filter_is_counted_chosen_and_refined(desk: Desk) -> None:
+    put_records(desk)
+    desk.config.write_text(desk.config.read_text() + '\n[visibility]\npreset = "mine"\n')
+    counted = desk.good("filter", "--json").json
+    assert counted["contact"] == {"complete": 1, "incomplete": 0}
+    assert counted["opportunity"] == {"complete": 0, "incomplete": 1}
+    assert desk.good("filter", "--preset", "everything", "--json").json["contact"]["complete"] == 3
+    desk.sync()
+    assert [row["id"] for row in desk.good("lookup", "package", "--json").json] == ["o1"]
+    assert desk.good("lookup", "zoe", "--json").json == []
+    desk.good("lookup", "zoe", "--pin", "c3")
+    desk.sync()
+    assert [(row["id"], row["complete"]) for row in desk.good("lookup", "zoe", "--json").json] == [("c3", False)]
+    only = '[[visibility.only]]\ntype = "contact"\nfield = "name"\ncomparison = "eq"\nvalue = "Nobody"\n'
+    desk.config.write_text(desk.config.read_text() + only)
+    assert desk.good("filter", "--json").json["contact"] == {"complete": 0, "incomplete": 1}
+
+
+def test_a_record_is_edited_here_and_goes_up_with_the_next_sync(desk: Desk) -> None:
+    put_records(desk)
+    desk.config.write_text(desk.config.read_text() + '\n[visibility]\npreset = "mine"\n')
+    desk.sync()
+    desk.good("record", "set", "contact", "c2", "save_correspondence=yes", "addresses=j@x.test; j@y.test")
+    shown = desk.good("record", "show", "contact", "c2", "--json").json
+    assert (shown["save_correspondence"], shown["edited"]) == (True, True)
+    assert desk.sync()["server"]["updated"] == 1
+    shown = desk.good("record", "show", "contact", "c2", "--json").json
+    assert (shown["addresses"], shown["edited"]) == (["j@x.test", "j@y.test"], False)
+    refused = desk.do("record", "set", "opportunity", "o1", "revenue=1")
+    assert (refused.code, "looked at, not changed" in refused.err) == (1, True)
+
+
+def test_activities_of_others_are_listed_offline_and_marked(desk: Desk) -> None:
+    put_records(desk)
+    me, desk.user = desk.user, OTHER
+    desk.configure()
+    desk.add(description="Theirs", contacts=["c2"])
+    desk.user = me
+    desk.configure()
+    desk.config.write_text(desk.config.read_text() + '\n[visibility]\npreset = "mine"\n')
+    desk.add(description="Mine", contacts=["c2"])
+    desk.sync()
+    for where in ((), ("--offline",)):
+        rows = desk.good("activities", "--under", "c2", "--json", *where).json
+        assert {row["description"]: row["complete"] for row in rows} == {"Theirs": False, "Mine": True}
+
+
+def put_records(desk: Desk) -> None:
+    jackie = {"id": "c2", "name": "Jackie Driver", "addresses": ["j@x.test"], "account": "a1", "team": ["e1"]}
+    more = {
+        "contacts": [jackie, {"id": "c3", "name": "Zoé", "addresses": []}],
+        "opportunities": [{"id": "o1", "name": "Package", "account": "a1", "revenue": 5000, "contacts": ["c2"]}],
+    }
+    file = desk.folder / "more.json"
+    file.write_text(json.dumps(more), encoding="utf-8")
+    desk.good("directory", "import", str(file))

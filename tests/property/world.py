@@ -33,11 +33,13 @@ from syncengine.errors import SyncEngineError, Unreachable
 from syncengine.model.activity import Activity
 from syncengine.model.commands import Command, Feed, Greeting, Insert, Outcome, Update
 from syncengine.model.directory import Directory
+from syncengine.model.filters import View
 from syncengine.model.item import Item
 from syncengine.model.mapping import Mapping
 from syncengine.model.pim import CALENDAR_KINDS, Resource, Written
 from syncengine.model.proxy import Proxy
 from syncengine.model.report import Report
+from syncengine.model.visibility import EditAnswer, RecordEdit, RecordFeed
 from syncengine.ports import ActivityServer, ActivityStore
 from syncengine.services import activity_editing
 from syncengine.services.activities import Activities
@@ -136,6 +138,15 @@ class ShakyServer:
 
     def directory(self) -> Directory:
         return self._over_the_line(self.inner.directory)
+
+    def records(self, token: str | None, limit: int = 1000) -> RecordFeed:
+        return self._over_the_line(lambda: self.inner.records(token, limit))
+
+    def see(self, view: View) -> None:
+        self._over_the_line(lambda: self.inner.see(view))
+
+    def edit_record(self, edit: RecordEdit) -> EditAnswer:
+        return self._over_the_line(lambda: self.inner.edit_record(edit))
 
     def changes(self, token: str | None, limit: int = 1000) -> Feed:
         return self._over_the_line(lambda: self.inner.changes(token, limit))

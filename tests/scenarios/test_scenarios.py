@@ -31,6 +31,7 @@ COVERED = [
         "MAP": [1],
         "REM": [1, 2],
         "REC": [1, 2, 3, 5, 6, 7],
+        "VIS": [1, 2, 3, 4, 5, 6],
     }.items()
     for number in numbers
 ]

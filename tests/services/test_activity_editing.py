@@ -156,6 +156,7 @@ def test_an_activity_for_scripts(here: World) -> None:
         "series": None,
         "origin": "pim",
         "version": 1,
+        "complete": True,
         "Stage": "7",
     }
 

@@ -24,6 +24,7 @@ from syncengine.model.report import Report
 from syncengine.services.sharing import Picks, set_shared, suggest
 from syncengine.services.sync import Collection, Sync, Work
 from syncengine.services.sync.messages import content_in_mailbox
+from syncengine.store.contents import Contents as ContentFolder
 from syncengine.store.state import State
 
 ME, EMAILS = "me@example.com", frozenset({Kind.EMAIL})
@@ -68,7 +69,8 @@ class Desk:
         store = bootstrap.open_store(f"sqlite:///{home}/activities.db")
         with store.transaction(write=True):
             store.put_directory(PEOPLE)
-        self.server = bootstrap.embedded(store, ME, "generic@example.com")
+        files = ContentFolder(home / "files")
+        self.server = bootstrap.embedded(store, ME, "generic@example.com", files=files)
         self.state = State(str(home / "state.db"))
         self.inbox, self.archive = Box(), Box()
         self.existing, self.ids = EMAILS, count()

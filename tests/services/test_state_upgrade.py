@@ -38,6 +38,28 @@ def test_what_waited_to_be_translated_is_read_again(tmp_path: Path) -> None:
     state.close()
 
 
+def test_the_directory_known_then_is_known_after_the_upgrade(tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+    first_version(path)
+    known = {
+        "employees": [{"id": "e", "name": "E", "addresses": ["e@example.com"], "user": True}],
+        "contacts": [{"id": "c", "name": "C", "addresses": [], "account": None, "save_correspondence": False}],
+        "version": 3,
+    }
+    connection = sqlite3.connect(path)
+    connection.execute("INSERT INTO fact VALUES ('directory', ?)", (json.dumps(known),))
+    connection.commit()
+    connection.close()
+
+    state = State(str(path))
+    directory = state.directory()
+    assert directory.employee("e@example.com") is not None
+    assert [c.id for c in directory.contacts] == ["c"]
+    assert directory.incomplete == frozenset()
+    assert state.token("records") is None  # so the next run asks for all of them
+    state.close()
+
+
 def first_version(path: Path) -> None:
     engine = sa.create_engine(f"sqlite:///{path}")
     with engine.begin() as connection:

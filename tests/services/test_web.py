@@ -90,6 +90,7 @@ class TestRequests:
         described = ann.get("/openapi.json").json()
         paths = {"/v1/greeting", "/v1/directory", "/v1/changes", "/v1/activities", "/v1/fetch", "/v1/commands"}
         paths |= {"/v1/contents/missing", "/v1/contents/{digest}", "/v1/activities/{activity_id}/contents/{digest}"}
+        paths |= {"/v1/view", "/v1/count", "/v1/records", "/v1/records/edit", "/v1/lookup", "/v1/pin"}
         assert set(described["paths"]) == paths
         assert {"InsertIn", "OutcomeOut", "FeedOut", "ProblemOut"} <= set(described["components"]["schemas"])
         assert all("401" in one["responses"] for path in described["paths"].values() for one in path.values())

@@ -11,16 +11,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime
 
+from syncengine.core.filters import passes
 from syncengine.core.ical.uid import normalise
 from syncengine.core.mapping import series
 from syncengine.core.mapping.context import Context
 from syncengine.core.mapping.converters import CONVERTERS, is_private
 from syncengine.core.mapping.silence import SILENT, Silent
-from syncengine.model.activity import field_type, value_of
+from syncengine.model.activity import field_type
+from syncengine.model.filters import Filter
 from syncengine.model.item import Item, PimValue, PimValues
-from syncengine.model.mapping import Comparison, Condition, Direction, FieldMap, Filter, TypeMap
+from syncengine.model.mapping import Direction, FieldMap, TypeMap
 from syncengine.model.pim import Kind
 from syncengine.model.recurrence import NotTranslated, Translation
 from syncengine.model.values import SETS, Value, Values, empty, from_json
@@ -153,8 +155,7 @@ def matches(chosen: Filter, values: Values) -> bool:
     """Whether an activity passes the filter; a filter without conditions lets everything pass.
 
     A list equals a value when it contains it. A date compares with an instant as its midnight in UTC."""
-    results = [_holds(c, values) for c in chosen.conditions]
-    return (any(results) if chosen.link == "or" else all(results)) if results else True
+    return passes(chosen, values, field_type)
 
 
 def same(name: str, one: Value, other: Value) -> bool:
@@ -230,28 +231,3 @@ def _shows(item: Item, pim: str, image: PimValue, rows: tuple[FieldMap, ...], co
     one, other = {pim: there}, {pim: image}
     meant = (same(r.field, _up_row(r, one, context, False), _up_row(r, other, context, False)) for r in both)
     return bool(both) and all(meant)
-
-
-def _holds(condition: Condition, values: Values) -> bool:
-    kind = field_type(condition.field)
-    actual = value_of(values, condition.field)
-    unset = same(condition.field, actual, None) and actual is not False
-    if condition.comparison in (Comparison.EMPTY, Comparison.FILLED):
-        return unset is (condition.comparison is Comparison.EMPTY)
-    wanted = [_ordered(v) for text in condition.values for v in _single(from_json(text, kind))]
-    present = [_ordered(v) for v in _single(actual)]
-    if condition.comparison is Comparison.GE:
-        return not unset and all(p >= w for p in present for w in wanted)  # type: ignore[operator]
-    if condition.comparison is Comparison.LE:
-        return not unset and all(p <= w for p in present for w in wanted)  # type: ignore[operator]
-    return any(p in wanted for p in present) is not (condition.comparison is Comparison.NE)
-
-
-def _single(value: Value) -> tuple[object, ...]:
-    return value if isinstance(value, tuple) else (value,)
-
-
-def _ordered(value: object) -> object:
-    if isinstance(value, date) and not isinstance(value, datetime):
-        return datetime.combine(value, time(), UTC)
-    return value

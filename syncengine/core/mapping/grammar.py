@@ -100,7 +100,8 @@ def _attributes(tag: str, schema: etree._Element) -> set[str]:
         named = schema.find(f"xs:complexType[@name='{element.get('type')}']", _XS)
         holder = element.find("xs:complexType", _XS) if named is None else named
         if holder is not None:
-            paths = ("xs:attribute", "xs:simpleContent/xs:extension/xs:attribute")
+            contents = ("xs:simpleContent", "xs:complexContent")
+            paths = ("xs:attribute", *(f"{content}/xs:extension/xs:attribute" for content in contents))
             found |= {str(a.get("name")) for path in paths for a in holder.iterfind(path, _XS)}
     return found
 

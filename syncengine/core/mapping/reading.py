@@ -14,15 +14,14 @@ from typing import TYPE_CHECKING, TypeVar
 
 from syncengine.core.mapping.converters import CONVERTERS, Converter
 from syncengine.core.mapping.grammar import Complaint, nearest
+from syncengine.core.mapping.presets import read_presets
 from syncengine.core.mapping.properties import PROPERTIES, allowed_in
 from syncengine.model.activity import FIELDS, SERVER_ONLY, DisplayIn, field_type
+from syncengine.model.filters import Comparison, Condition, Filter
 from syncengine.model.mapping import (
     Authority,
-    Comparison,
-    Condition,
     Direction,
     FieldMap,
-    Filter,
     Mapping,
     Pattern,
     Policy,
@@ -62,6 +61,7 @@ class Reading:
         self.once(root.iterfind("types/type"), "name", "two types are named")
         self.once(root.iterfind("types/type"), "kind", "two types are of the kind")
         self.once(root.iterfind("types/type"), "display_in", "two types show in")
+        presets, always = read_presets(self, root)
         return Mapping(
             name=_said(root, "name") or "",
             digest="",
@@ -70,6 +70,8 @@ class Reading:
             patterns=self.patterns,
             years=tuple(sorted(years.items())),
             names=ServerNames(self.names, self.values),
+            presets=presets,
+            always=always,
         )
 
     # Words for what is wrong

@@ -14,6 +14,15 @@ from syncengine import render
 from syncengine.core.directory_file import parse_directory
 from syncengine.errors import Stopped, SyncEngineError
 from syncengine.model.scenario import Scenario, Step, Verdict
+from syncengine.services.scenario.client import (
+    adds_offline,
+    deletes_here,
+    deletes_offline,
+    knows,
+    relates,
+    removes_product,
+    sets_offline,
+)
 from syncengine.services.scenario.deeds import (
     adds,
     answers,
@@ -38,13 +47,17 @@ from syncengine.services.scenario.deeds import (
 )
 from syncengine.services.scenario.mail import has_mail, loses_mail, receives_mail, renumbers_mail
 from syncengine.services.scenario.records import (
-    adds_offline,
-    deletes_here,
-    deletes_offline,
-    knows,
-    relates,
-    removes_product,
-    sets_offline,
+    chooses,
+    counts,
+    edits_record,
+    finds,
+    has_no_record,
+    has_record,
+    has_under,
+    keeps_edit,
+    pins,
+    removes_record,
+    undoes_edit,
 )
 from syncengine.services.scenario.runs import rehearses, run_for, said, syncs
 from syncengine.services.scenario.stage import DIRECTORY, GENERIC_OWNER, Actor, Play, Stage, Untrue
@@ -187,4 +200,15 @@ _VERBS: Mapping[str, Callable[[Play, Actor, Any], None]] = {
     "server_count": server_count,
     "holds": holds,
     "explains": explains,
+    "chooses": chooses,
+    "counts": counts,
+    "edits_record": edits_record,
+    "finds": finds,
+    "has_no_record": has_no_record,
+    "has_record": has_record,
+    "has_under": has_under,
+    "keeps_edit": keeps_edit,
+    "pins": pins,
+    "removes_record": removes_record,
+    "undoes_edit": undoes_edit,
 }

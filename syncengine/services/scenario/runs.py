@@ -11,6 +11,7 @@ from syncengine.errors import SyncEngineError
 from syncengine.model.pim import CALENDAR_KINDS, MOST_BYTES, Kind, SaveMail, Scheduling
 from syncengine.model.report import Report
 from syncengine.ports import ActivityServer, Pim
+from syncengine.services.scenario.records import view_of
 from syncengine.services.scenario.stage import Actor, Line, Play, Untrue, each
 from syncengine.services.sync import Collection, Sync, Work
 
@@ -105,6 +106,7 @@ def run_for(here: Play, actor: Actor, *, dry_run: bool = False) -> tuple[Report,
         clock=lambda: here.now,
         new_id=lambda: next(here.ids),
         dry_run=dry_run,
+        view=view_of(here, actor.settings),
     )
     try:
         Sync(work).run()

@@ -11,7 +11,7 @@ from syncengine import render
 from syncengine.core.ical.read import NotShareable, read
 from syncengine.errors import ItemError, Unreachable
 from syncengine.model.activity import DERIVED
-from syncengine.model.directory import Directory
+from syncengine.model.directory import Directory, RecordKey
 from syncengine.model.mapping import Mapping as MappingFile
 from syncengine.model.pim import Missing, Resource
 from syncengine.model.scenario import Scenario
@@ -58,6 +58,8 @@ class Stage(Protocol):
         """The user's state, deleted and made anew."""
 
     def put_directory(self, directory: Directory) -> None: ...
+
+    def remove_record(self, key: RecordKey) -> None: ...
 
     def server(self, user: str, generic_owner: str) -> ActivityServer: ...
 

@@ -27,7 +27,6 @@ from syncengine.services.scenario.stage import (
     uid_of,
 )
 from syncengine.services.sharing import suggest
-from syncengine.services.sync.run import known_directory
 
 # --- what must be true -----------------------------------------------------------------------------------------------
 
@@ -145,7 +144,7 @@ def explains(here: Play, actor: Actor, details: Any) -> None:
     found = actor.state.find(uid_of(here, details))
     text = "\n".join(
         render.explain_text(
-            render.explain_json(p, actor.state.history(p.key), actor.state.runs(50), known_directory(actor.state))
+            render.explain_json(p, actor.state.history(p.key), actor.state.runs(50), actor.state.directory())
         )
         for p in found
     )

@@ -93,6 +93,7 @@ class Messages:
     def _read(self, collection: Collection, proxy: Proxy) -> Contents:
         assert proxy.item is not None
         raw = whole_of(collection, proxy.item.href)
+        self.work.message = ((collection.name, proxy.item.href), raw)  # its files go up next
         return contents(
             raw,
             complete=len(raw) < _limit(collection),

@@ -30,25 +30,20 @@ from syncengine.core.sync.reflect import (
 )
 from syncengine.core.sync.roles import Role, role_in
 from syncengine.core.sync.scheduling import has_attendees, waiting
-from syncengine.core.wire import (
-    greeting_from_json,
-    greeting_to_json,
-    whole_directory_from_json,
-    whole_directory_to_json,
-)
+from syncengine.core.wire import greeting_from_json, greeting_to_json
 from syncengine.errors import ConfigError, ItemError, Problem, SideError, Stopped
 from syncengine.model.commands import Greeting, Insert
-from syncengine.model.directory import Directory
+from syncengine.model.directory import Directory, canonical_address
 from syncengine.model.pim import Kind
 from syncengine.model.proxy import Proxy, Share, There
 from syncengine.model.report import Report, RunState
-from syncengine.ports import ClientState
 from syncengine.services import folder
 from syncengine.services.sync import braking
 from syncengine.services.sync.contents import ContentSide
 from syncengine.services.sync.item_writes import ItemWrites
 from syncengine.services.sync.messages import Messages
 from syncengine.services.sync.pim_side import PimSide
+from syncengine.services.sync.records_side import RecordsSide
 from syncengine.services.sync.server_side import PROBLEMS, SIDE, ServerSide, held_back
 from syncengine.services.sync.work import BATCH, ODD, Work, as_item_error
 
@@ -141,9 +136,9 @@ class Sync:
 
     def _remember_server(self) -> None:
         """What the last run knew, so that items can be absorbed before the server is asked anything (ACT-2)."""
-        greeting, directory = self.state.fact("greeting"), known_directory(self.state)
-        if greeting and directory is not None:
-            self.work.know(greeting_from_json(greeting), directory)
+        greeting = self.state.fact("greeting")
+        if greeting:
+            self.work.know(greeting_from_json(greeting), self.state.directory())
 
     def _greet(self) -> None:
         """Ask the server who the user is there. Another server, or another user, is never synchronized into this
@@ -156,17 +151,31 @@ class Sync:
                 where=self.state.path,
                 fix="Correct [server] url and [user] employee, or move the state file away to start afresh.",
             )
-        if known is not None and known == greeting:
-            check_user(greeting, self.work.directory, self.work.addresses[0])
-            return
-        directory = self.work.server.directory()
-        check_user(greeting, directory, self.work.addresses[0])
-        self.work.know(greeting, directory)
+        greeting = self._take_in_records(greeting)
+        self.work.know(greeting, self.state.directory())
         with self.state.transaction():
             self.state.set_fact("greeting", greeting_to_json(greeting))
-            self.state.set_fact("directory", whole_directory_to_json(directory))
-        if known is not None:
+        if known is not None and known != greeting:
             self._find_owners(greeting.generic_owner)
+
+    def _take_in_records(self, greeting: Greeting) -> Greeting:
+        """Tell and fetch what concerns the user's records; the greeting that tells of them. Nothing is told or kept
+        before it is certain that the login is the user's own."""
+        records, known, address = RecordsSide(self.work), self.work.greeting, self.work.addresses[0]
+        own = canonical_address(address) in {canonical_address(a) for a in greeting.addresses}
+        new = known != greeting or not records.known
+        if not own:
+            feeds = records.fetch() if new else []
+            with self.state.transaction():
+                records.take_in(feeds)
+                check_user(greeting, self.state.directory(), address)
+        if records.tell():
+            greeting, new, own = self.work.server.greet(), True, True
+        if new and own:
+            feeds = records.fetch()
+            with self.state.transaction():
+                records.take_in(feeds)
+        return greeting
 
     def _find_owners(self, generic_owner: str) -> None:
         """The directory has changed: what the generic owner owned may have found its employee. The activity is
@@ -407,12 +416,6 @@ class Sync:
         """A full disk must not hide the error it caused."""
         with contextlib.suppress(SideError):
             self._finish()
-
-
-def known_directory(state: ClientState) -> Directory | None:
-    """The people and companies as the last run knew them."""
-    raw = state.fact("directory")
-    return whole_directory_from_json(raw) if raw else None
 
 
 def check_user(greeting: Greeting, directory: Directory, employee: str) -> None:

@@ -51,13 +51,21 @@ class ServerSide:
             if feed.token != token or feed.changed or feed.deleted or feed.left:
                 self.work.busy = True
                 with self.state.transaction():
-                    self._changed(feed.changed)
+                    self._changed([a for a in feed.changed if a.complete])
+                    self._looked_at([a for a in feed.changed if not a.complete])
                     self._vanished(feed.deleted, There.DELETED)
                     self._vanished(feed.left, There.LEFT)
                     self.state.set_token(SIDE, feed.token)
             more = feed.more
 
+    def _looked_at(self, activities: Sequence[Activity]) -> None:
+        """What is only to be looked at is kept apart from the proxies, so that it can have no item, be in conflict or
+        be sent (VIS-1). What was complete before goes out of sight."""
+        self._vanished([a.id for a in activities], There.LEFT)
+        self.state.keep_looked_at(activities)
+
     def _changed(self, activities: Sequence[Activity]) -> None:
+        self.state.forget_looked_at(a.id for a in activities)
         seen = self.state.versions(a.id for a in activities)
         news = [a for a in activities if seen.get(a.id) != (a.version, There.LIVE.value)]
         known = self.state.by_activity(a.id for a in news)
@@ -102,6 +110,7 @@ class ServerSide:
         return linked
 
     def _vanished(self, ids: Sequence[str], there: There) -> None:
+        self.state.forget_looked_at(ids)
         proxies = self.state.by_activity(ids)
         found = [replace(p, there=there) for p in proxies.values() if p.there is There.LIVE]
         self.work.save(found, dirty=True)

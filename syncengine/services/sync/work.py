@@ -17,6 +17,7 @@ from syncengine.core.sync.roles import Role, role_in
 from syncengine.errors import ItemError, Problem
 from syncengine.model.commands import Greeting
 from syncengine.model.directory import Directory
+from syncengine.model.filters import View
 from syncengine.model.mapping import Mapping, TypeMap
 from syncengine.model.pim import MOST_BYTES, Kind, SaveMail, Scheduling
 from syncengine.model.proxy import Proxy, Share, There
@@ -63,7 +64,8 @@ class Collection:
 
 @dataclass
 class Work:
-    """Shared by the steps of one run. `chosen`: names of the collections this run is about; None: all."""
+    """Shared by the steps of one run. `chosen`: names of the collections this run is about; None: all. `view`: what
+    the user has chosen to work with; None: nothing was chosen."""
 
     state: ClientState
     server: ActivityServer
@@ -76,6 +78,7 @@ class Work:
     brake_count: int = MAX_COUNT
     brake_share: float = MAX_SHARE
     chosen: Sequence[str] | None = None
+    view: View | None = None
     progress: Progress = lambda _what, _count: None
     report: Report = field(default_factory=Report)
     folder: Folder | None = None

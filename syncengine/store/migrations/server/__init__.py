@@ -1,4 +1,4 @@
 """The activity server's tables, from the first one on."""
 
-HEAD = "0004"
+HEAD = "0005"
 """The newest revision in `versions/`. A database at HEAD is opened without importing alembic."""

@@ -1,3 +1,3 @@
 """Migrations of the client state."""
 
-HEAD = "0002"
+HEAD = "0003"
