@@ -11,6 +11,12 @@ from syncengine.cli.output import command, json_option, print_json
 from syncengine.errors import ConfigError
 
 
+def requirements_of(file: Path) -> tuple[str, ...]:
+    from syncengine.core.scenario import parse_scenario
+
+    return parse_scenario(file.read_text(encoding="utf-8"), str(file)).requirements
+
+
 @click.group()
 def scenario() -> None:
     """Run scenario files: stories of what must happen."""
@@ -19,14 +25,19 @@ def scenario() -> None:
 @scenario.command("run")
 @click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
 @json_option
+@click.option("--requirement", metavar="ID", help="Only the stories that tell of this requirement, such as CAL-3.")
 @command
-def run(paths: tuple[Path, ...], as_json: bool) -> int:
+def run(paths: tuple[Path, ...], as_json: bool, requirement: str | None) -> int:
     """Play the scenarios in PATHS (files, or folders searched for *.toml)."""
     from syncengine import bootstrap
 
     files = sorted({f for p in paths for f in ([p] if p.is_file() else p.rglob("*.toml"))})
     if not files:
         raise ConfigError("There is no scenario file.", where=", ".join(map(str, paths)))
+    if requirement:
+        files = [f for f in files if requirement.upper() in requirements_of(f)]
+    if not files:
+        raise ConfigError(f"No story tells of {requirement}.", where=", ".join(map(str, paths)))
     verdicts = [bootstrap.play_scenario(f) for f in files]
     failures = [v for v in verdicts if v.failure]
     if as_json:

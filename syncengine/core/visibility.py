@@ -92,6 +92,11 @@ def parents(activity: Activity) -> frozenset[RecordKey]:
     return frozenset(found | {(CONTACT, contact) for contact in members(activity["contacts"])})
 
 
+def stands_under(activity: Activity, record_id: str) -> bool:
+    """Whether it is listed under the account, contact, opportunity or employee with this id."""
+    return record_id in {identity for _, identity in parents(activity)} | members(activity["employees"])
+
+
 def members(value: Value) -> frozenset[str]:
     return frozenset(str(v) for v in value) if isinstance(value, tuple) else frozenset()
 

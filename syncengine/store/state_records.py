@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from syncengine.core.directory_file import record_from_json, record_to_json
 from syncengine.core.record_edit import pending
 from syncengine.core.record_wire import edit_to_json, read_edit
-from syncengine.core.visibility import parents
+from syncengine.core.visibility import stands_under
 from syncengine.core.wire import activity_from_json, activity_to_json
 from syncengine.model.activity import Activity
 from syncengine.model.directory import Directory, Record, RecordKey, RecordType, directory_of, key_of
@@ -79,7 +79,7 @@ class StateRecords:
         found += [activity_from_json(json.loads(row.doc)) for row in looked_at]
         if record_id is None:
             return found
-        return [one for one in found if record_id in {key[1] for key in parents(one)} | _team(one)]
+        return [one for one in found if stands_under(one, record_id)]
 
     # --- edits that wait ---
 
@@ -113,8 +113,3 @@ def _row(key: RecordKey, complete: bool, doc: Any) -> dict[str, Any]:
 
 def _record(kind: str, doc: str) -> Record:
     return record_from_json(RecordType(kind), json.loads(doc))
-
-
-def _team(activity: Activity) -> set[str]:
-    employees = activity["employees"]
-    return {str(one) for one in employees} if isinstance(employees, tuple) else set()

@@ -6,7 +6,7 @@ Every answer depends on the token alone; nothing about other users' activities c
 # no "from __future__ import annotations" here: the framework reads the annotations, local names included
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Annotated, Any
 
 from fastapi import Depends, FastAPI, Query
@@ -18,7 +18,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from syncengine.core import wire
 from syncengine.core.contents import MOST_BYTES
 from syncengine.core.names import OURS
+from syncengine.core.visibility import stands_under
 from syncengine.errors import LoginRefused
+from syncengine.model.activity import Activity
 from syncengine.model.commands import Command, Outcome, Refused
 from syncengine.model.mapping import ServerNames
 from syncengine.ports import ActivityServer
@@ -86,14 +88,21 @@ def _reading(app: FastAPI, names: ServerNames, caller: Callable[..., ActivitySer
         return JSONResponse(wire.feed_to_json(server.changes(token, limit), names))
 
     @app.get("/v1/activities", responses={**_PROBLEMS, 200: {"content": {"application/x-ndjson": {}}}})
-    def activities(server: Annotated[ActivityServer, Depends(caller)]) -> StreamingResponse:
-        """All activities the caller may see, one JSON object a line."""
+    def activities(
+        server: Annotated[ActivityServer, Depends(caller)],
+        under: Annotated[str | None, Query(max_length=500, description="Only those under this record.")] = None,
+        item: Annotated[str | None, Query(max_length=500, description="Only that of the item with this id.")] = None,
+    ) -> StreamingResponse:
+        """All activities the caller may see, one JSON object a line; those under an account, contact, opportunity or
+        employee, or the one of a PIM item by its integration id (ACT-10)."""
         server.greet()  # what is wrong is said before the first byte
-        return StreamingResponse(_lines(server, names), media_type="application/x-ndjson")
+        found = (a for a in server.activities() if under is None or stands_under(a, under))
+        wanted = (a for a in found if item is None or a["integration_id"] == item)
+        return StreamingResponse(_lines(wanted, names), media_type="application/x-ndjson")
 
 
-def _lines(server: ActivityServer, names: ServerNames) -> Iterator[str]:
-    for activity in server.activities():
+def _lines(activities: Iterable[Activity], names: ServerNames) -> Iterator[str]:
+    for activity in activities:
         yield json.dumps(wire.activity_to_json(activity, names), ensure_ascii=False) + "\n"
 
 

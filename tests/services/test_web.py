@@ -39,6 +39,19 @@ class TestRequests:
         assert outcome["kind"] == "stored"
         assert outcome["activity"]["values"]["planned"] == "2026-03-02T08:00:00Z"
 
+    def test_activities_are_asked_for_by_their_parent_or_by_their_item(self, ann: httpx2.Client) -> None:
+        """ACT-10."""
+        under = {"values": {"description": "Offer", "account": "a-1"}, "activity_id": "under", "id": "c1"}
+        of_item = {"values": {"description": "Lunch", "integration_id": "lunch"}, "activity_id": "item", "id": "c2"}
+        commands = [insert(**under), insert(**of_item)]
+        assert ann.post("/v1/commands", json={"commands": commands}).status_code == 200
+
+        def ids(query: str) -> list[str]:
+            return [json.loads(line)["id"] for line in ann.get(f"/v1/activities{query}").text.splitlines()]
+
+        assert sorted(ids("")) == ["item", "under"]
+        assert (ids("?under=a-1"), ids("?item=lunch"), ids("?under=nobody")) == (["under"], ["item"], [])
+
     def test_one_wrong_value_refuses_its_command_only(self, ann: httpx2.Client) -> None:
         wrong = insert(values={"planned": "next Tuesday"})
         outcomes = ann.post("/v1/commands", json={"commands": [wrong, insert()]}).json()["outcomes"]
