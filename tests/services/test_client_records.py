@@ -12,7 +12,7 @@ import pytest
 
 from syncengine.core.directory_file import parse_directory
 from syncengine.core.ical.href import part_href
-from syncengine.core.wire import greeting_to_json, whole_directory_to_json
+from syncengine.core.wire import greeting_to_json
 from syncengine.errors import ConfigError, ItemError, SyncEngineError
 from syncengine.model.activity import Activity
 from syncengine.model.commands import Greeting
@@ -40,7 +40,7 @@ def state(tmp_path: Path) -> Iterator[State]:
     directory = parse_directory(DIRECTORY, "here")
     with state.transaction():
         state.set_fact("greeting", greeting_to_json(Greeting("server", "one", "generic", 1)))
-        state.set_fact("directory", whole_directory_to_json(directory))
+        state.keep_records(((record, True) for record in directory.records.values()), ())
     yield state
     state.close()
 

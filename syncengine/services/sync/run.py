@@ -151,16 +151,18 @@ class Sync:
                 where=self.state.path,
                 fix="Correct [server] url and [user] employee, or move the state file away to start afresh.",
             )
-        greeting = self._take_in_records(greeting)
+        greeting, new = self._take_in_records(greeting)
+        if not new:  # nobody has moved since the last run: what it knew stands
+            return
         self.work.know(greeting, self.state.directory())
         with self.state.transaction():
             self.state.set_fact("greeting", greeting_to_json(greeting))
         if known is not None and known != greeting:
             self._find_owners(greeting.generic_owner)
 
-    def _take_in_records(self, greeting: Greeting) -> Greeting:
-        """Tell and fetch what concerns the user's records; the greeting that tells of them. Nothing is told or kept
-        before it is certain that the login is the user's own."""
+    def _take_in_records(self, greeting: Greeting) -> tuple[Greeting, bool]:
+        """Tell and fetch what concerns the user's records; the greeting that tells of them, and whether anything is
+        new. Nothing is told or kept before it is certain that the login is the user's own."""
         records, known, address = RecordsSide(self.work), self.work.greeting, self.work.addresses[0]
         own = canonical_address(address) in {canonical_address(a) for a in greeting.addresses}
         new = known != greeting or not records.known
@@ -175,7 +177,7 @@ class Sync:
             feeds = records.fetch()
             with self.state.transaction():
                 records.take_in(feeds)
-        return greeting
+        return greeting, new
 
     def _find_owners(self, generic_owner: str) -> None:
         """The directory has changed: what the generic owner owned may have found its employee. The activity is
