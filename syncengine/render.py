@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, tzinfo
 from typing import Any
 
+from syncengine.core.contents import attachments_of
 from syncengine.errors import Problem, SyncEngineError
 from syncengine.model.activity import FIELDS, SERVER_ONLY, Activity, Origin
 from syncengine.model.directory import Directory
@@ -274,10 +275,17 @@ def known_text(shown: Mapping[str, Any]) -> str:
     lines = [f"{shown['id']}  {shown['description'] or ''}", f"  {'item':<18} {shown['item'] or 'none'}"]
     for name, value in shown.items():
         if value and name not in left_out:
-            words = [shown["names"].get(v, v) for v in (value if isinstance(value, list) else [value])]
+            words = [_named(name, v, shown["names"]) for v in (value if isinstance(value, list) else [value])]
             lines.append(f"  {name:<18} {'; '.join(map(str, words))}")
     lines += [f"  not told yet       {', '.join(shown['not_told'])}"] if shown["not_told"] else []
     return "\n".join([*lines, *(f"  waits              {words}" for words in shown["waits"])])
+
+
+def _named(field: str, value: Any, names: Mapping[str, str]) -> str:
+    if value is True:
+        return "yes"
+    files = attachments_of((value,)) if field == "attachments" else []
+    return files[0].name if files else str(names.get(value, value))
 
 
 def explain_json(
@@ -327,7 +335,7 @@ def _why(proxy: Proxy) -> str:
     if proxy.alone:
         return f"not shared: {proxy.alone}"
     if proxy.share is Share.NEVER:
-        return "not shared: by preference, or because another collection has the same item"
+        return "not shared: share_new, share_existing or your choice leaves it out, or another collection has it"
     if proxy.share is Share.UNSHARED:
         return "not shared any more; the activity, if there is one, goes its own way"
     if proxy.share is Share.DROPPED:
@@ -339,7 +347,7 @@ def _why(proxy: Proxy) -> str:
     if proxy.has_item or proxy.server is None:
         return ""
     if proxy.origin is Origin.PIM:
-        return "made in somebody's calendar: the invitation brings the item, which is then linked"
+        return "made in somebody's calendar: the invitation, or putting it back, brings the item, which is then linked"
     return "an entry is made for a calendar activity with a start, or the owner's to-do; see display_in, planned, owner"
 
 

@@ -194,7 +194,7 @@ class HttpActivityServer:
             what = "The activity server does not answer in time."
         except httpx2.HTTPError as e:
             what = f"The activity server cannot be reached: {_reason(e)}."
-        return Unreachable(what, where=self._where, fix="check the network and the server's address, then try again")
+        return Unreachable(what, where=self._where, fix="check the network and the server's address, then try again.")
 
     def _json(self, answer: httpx2.Response) -> Any:
         if answer.status_code != 200:

@@ -19,7 +19,8 @@ from syncengine.errors import ConfigError
 def delete(key: str, config_path: Path | None, *, here_only: bool) -> int:
     """Delete an item from this PIM and stop synchronizing it: UID, activity id or file name.
 
-    The activity stays, you stay on its team, and nobody else notices. "share" brings it back."""
+    The activity stays, you stay on its team, and nobody else notices. "share" makes an item again where the product had
+    made it; your own entry, which "explain" still shows, is linked again when you put it back after that."""
     from syncengine import bootstrap
     from syncengine.services.sharing import delete_here
 
@@ -84,6 +85,8 @@ def relate(
         "" if no_opportunity else opportunity,
         invite,
     )
+    if not relations:
+        raise ConfigError("Nothing to relate.", where=key, fix="Say whom or what: --contact ID, --account ID, …")
     with ExitStack() as stack:
         proxy = bootstrap.client_activities(read_config(config_path), stack).relate(key, relations)
     click.echo(f"{proxy.key} is changed here; the next sync carries it up")

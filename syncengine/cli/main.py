@@ -65,8 +65,8 @@ class _Group(click.Group):
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="syncengine", prog_name="syncengine")
 def main() -> None:
-    """Keeps calendars and to-dos in step with an activity server.
+    """Keeps calendars, to-dos and mail in step with an activity server.
 
-    Exit codes: 0 done; 1 done, but items failed or are held; 2 configuration or mapping wrong; 3 stopped by a brake
-    or waiting for confirmation; 4 a side cannot be reached, has vanished, or refuses the login.
+    Exit codes: 0 done; 1 done, but items failed or are held, or refused; 2 configuration or mapping wrong; 3 stopped by
+    a brake or waiting for confirmation; 4 a side cannot be reached, has vanished, or refuses the login.
     """

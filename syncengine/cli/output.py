@@ -80,11 +80,15 @@ def print_json(value: Any) -> None:
 
 def print_table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """A plain table, as wide as its contents; a terminal's long cells are cut by the terminal, never here."""
-    texts = [[str(cell if cell is not None else "") for cell in row] for row in rows]
+    texts = [[_cell(cell) for cell in row] for row in rows]
     widths = [max(len(row[i]) for row in [list(headings), *texts]) for i in range(len(headings))]
     for number, row in enumerate([list(headings), *texts]):
         line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         click.secho(line, bold=number == 0 and sys.stdout.isatty())
+
+
+def _cell(value: object) -> str:
+    return {None: "", True: "yes", False: "no"}[value] if value is None or isinstance(value, bool) else str(value)
 
 
 def progress() -> Callable[[str, int], None]:

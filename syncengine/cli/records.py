@@ -84,6 +84,8 @@ def lookup(
     else:
         columns = tuple(rows[0]) if rows else ("type", "id", "name")
         print_table(columns, [[row[c] for c in columns] for row in rows])
+        if not rows:
+            click.echo("Nothing like it was found." + ("" if on_server else " --server asks the server."))
         if picked:
             click.echo(f"{picked} is kept from the next sync on.")
     return 0

@@ -114,11 +114,13 @@ def _problem(problem: Problem) -> dict[str, str]:
 
 
 _LAST = {
-    "would be removed": "Nothing was changed. The state, the history and the secrets kept for it would go as well.",
+    "would be removed": "Nothing was changed. The state, the folder of activities and the secrets kept for it would "
+    "go as well.",
     "refused": 'Refused: this has not been sent to the server and would be lost. Run "syncengine sync" first, '
     "or say --yes.",
     "waiting": "Nothing was changed. Do it with --yes.",
-    "asked": "The state, the history and the secrets kept for it go as well; nothing changes on the server.",
+    "asked": "The state, the folder of activities and the secrets kept for it go as well; nothing changes on the "
+    "server.",
     "unfinished": "Not finished: a PIM cannot be asked, so the state stays. Run it again; --leave PIM leaves it out.",
     "removed": "Removed. Nothing was changed on the server.",
 }

@@ -42,7 +42,7 @@ def _rows(server: ActivityServer) -> list[dict[str, Any]]:
 @click.option(
     "--hidden", is_flag=True, help="Only those this client shows nowhere: no item, and nothing they are under."
 )
-@click.option("--offline", is_flag=True, help="Those kept here, without asking the server.")
+@click.option("--offline", is_flag=True, help="Those kept here, with what is not sent yet, without asking the server.")
 @command
 def activities(config_path: Path | None, as_json: bool, under: str | None, *, hidden: bool, offline: bool) -> int:
     """List all live activities the user may see; incomplete ones are other people's, to look at only."""
@@ -70,11 +70,14 @@ def _hidden_rows(config: Config, stack: ExitStack) -> list[dict[str, Any]]:
 
 def _kept(config: Config, stack: ExitStack) -> list[dict[str, Any]]:
     from syncengine import bootstrap, render
+    from syncengine.services.client_activities import meant
 
     state = bootstrap.open_state(config)
     stack.callback(state.close)
     directory = state.directory()
-    return [render.activity_json(a, directory) for a in state.activities_under(None)]
+    here = {p.activity_id: render.known_activity(p) for p in meant(state)}
+    kept = {a.id: a for a in state.activities_under(None)} | here
+    return [render.activity_json(a, directory) for a in kept.values()]
 
 
 def _parents(row: dict[str, Any]) -> list[str]:
@@ -274,7 +277,11 @@ def remove_record(kind: str, record_id: str, config_path: Path | None) -> int:
 
     config = read_config(config_path)
     if bootstrap.is_remote(config):
-        raise ConfigError("Records of a remote server are removed on that server.", where="server.url")
+        raise ConfigError(
+            "Records of a remote server are removed on that server.",
+            where="server.url",
+            fix="Run this command there, with the database as [server] url.",
+        )
     store = bootstrap.open_store(config.server.url)
     try:
         with store.transaction(write=True):
@@ -300,7 +307,11 @@ def token(employee: str, config_path: Path | None, label: str) -> int:
 
     config = read_config(config_path)
     if bootstrap.is_remote(config):
-        raise ConfigError("Tokens are issued on the server itself.", where="server.url")
+        raise ConfigError(
+            "Tokens are issued on the server itself.",
+            where="server.url",
+            fix="Run this command there, with the database as [server] url.",
+        )
     store = bootstrap.open_store(config.server.url)
     try:
         click.echo(issue(store, employee, label, system_clock))

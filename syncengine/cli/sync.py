@@ -182,6 +182,7 @@ def unshare(uid: str, config_path: Path | None, as_json: bool) -> int:
 
 def _share(uid: str, config_path: Path | None, as_json: bool, *, picks: Picks | None, shared: bool) -> int:
     from syncengine import bootstrap
+    from syncengine.model.activity import Origin
     from syncengine.services.sharing import set_shared
 
     config = read_config(config_path)
@@ -195,6 +196,11 @@ def _share(uid: str, config_path: Path | None, as_json: bool, *, picks: Picks | 
         print_json([{"key": p.key, "description": p.values.get("description"), "shared": shared} for p in proxies])
     else:
         print_table(["item", "subject", ""], [(p.key, p.values.get("description"), word) for p in proxies])
+        for one in proxies:
+            if shared and not one.has_item and one.origin is Origin.PIM:
+                click.echo(
+                    f'{one.key} was made in a calendar: put its entry back there ("syncengine explain" shows it).'
+                )
     return 0
 
 

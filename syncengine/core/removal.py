@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection
 
 from syncengine.core.ical.href import split_href
 from syncengine.model.pim import Fetched, Kind, Missing, Unreadable
-from syncengine.model.proxy import Proxy, Share
+from syncengine.model.proxy import Proxy, Share, There
 from syncengine.model.removal import Ending, Fate, Unsent
 
 _KEPT: tuple[tuple[Callable[[Proxy], bool], str], ...] = (
@@ -57,5 +57,6 @@ def unsent(proxy: Proxy) -> Unsent | None:
     if proxy.share is Share.NEVER:
         return None
     held = "; ".join(f"{h.field or 'the entry'} {h.because}" for h in proxy.held)
-    because = f"waits for you: {held}" if held else "the last synchronization did not finish with it"
+    never = "made here and never sent" if proxy.there is There.ABSENT and proxy.item is None else ""
+    because = f"waits for you: {held}" if held else never or "the last synchronization did not finish with it"
     return Unsent(proxy.key, str(proxy.values.get("description") or ""), because)

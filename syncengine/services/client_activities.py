@@ -44,6 +44,10 @@ class Relations:
     opportunity: str | None = None
     invite: Collection[str] = field(default=())
 
+    def __bool__(self) -> bool:
+        people = self.contacts, self.employees, self.no_contacts, self.no_employees, self.invite
+        return any(people) or self.account is not None or self.opportunity is not None
+
 
 class ClientActivities:
     """The activities a client knows. The caller holds the state's lock."""
@@ -181,6 +185,15 @@ def hidden(state: ClientState) -> list[Proxy]:
     while page := state.all(after, 500):
         after = page[-1].id
         found += [p for p in page if not p.has_item and p.share is Share.SHARED and not parents(p)]
+    return found
+
+
+def meant(state: ClientState) -> list[Proxy]:
+    """The activities of which something may still go up: made here, or the user's to change."""
+    found, after = [], ""
+    while page := state.all(after, 500):
+        after = page[-1].id
+        found += [p for p in page if p.share is Share.SHARED and p.there in (There.ABSENT, There.LIVE) and p.values]
     return found
 
 

@@ -41,7 +41,9 @@ def undo(state: ClientState, key: RecordKey) -> None:
     """Take an edit back that waits: the server's values stand."""
     with state.transaction():
         if not state.drop_edit(key):
-            raise NotThere(f"No edit of {named(key)} waits.", fix='"syncengine status" lists what waits')
+            raise NotThere(
+                f"No edit of {named(key)} waits.", fix=f'"syncengine record show {named(key)}" tells what is there'
+            )
         state.solve(PROBLEMS, [named(key)])
         state.set_fact("counts", None)  # a run that finds nothing new would repeat the old ones
 
@@ -50,7 +52,9 @@ def keep(state: ClientState, key: RecordKey) -> None:
     """Keep an edit although the server's values differ: the next sync puts it there."""
     edit = _edit(state, key)
     if edit is None:
-        raise NotThere(f"No edit of {named(key)} waits.", fix='"syncengine status" lists what waits')
+        raise NotThere(
+            f"No edit of {named(key)} waits.", fix=f'"syncengine record show {named(key)}" tells what is there'
+        )
     theirs = record_edit.values_of(_complete(state, key), key[0])
     with state.transaction():
         state.put_edit(record_edit.settled_for_mine(edit, {name: theirs[name] for name in edit.values}))

@@ -48,6 +48,9 @@ def test_offline_is_offered_where_the_server_cannot_be_reached_and_needs_none(li
     assert shown["not_told"] == ["contacts", "description"]
     assert shown["names"]["c1"] == "Con Tact"
     assert "Con Tact" in desk.good("activity", "show", "mine").out
+    kept = {a["description"]: a["contacts"] for a in desk.good("activities", "--offline", "--json").json}
+    assert kept == {"ours": ["c1"], "Visit": []}, "with what is not sent yet"
+    assert "made here and never sent" in desk.do("remove", "--dry-run").out
     assert desk.do("sync").code == 4
     assert "SUMMARY:mine" in desk.text("mine"), "nothing happens before the server has it"
 
@@ -78,6 +81,7 @@ def test_records_need_a_client_that_has_met_its_server(desk: Desk) -> None:
         (("activity", "set", "mine", "planned_completion=2020-01-01T00:00:00Z", "--offline"), "earlier than the start"),
         (("relate", "mine", "--account", "nothing"), "The directory does not know account 'nothing'"),
         (("relate", "mine", "--invite", "no address"), "is no email address"),
+        (("record", "undo", "contact", "c1"), "syncengine record show contact c1"),
         (("relate", "mine", "--invite", "a@b.c\r\nX:1"), "is no email address"),
     ],
 )
@@ -138,6 +142,31 @@ def test_a_run_killed_while_it_passes_on_what_was_done_offline_loses_and_doubles
         assert sorted(a["description"] for a in here.activities()) == ["Visit", "ours"], steps[number - 1]
         assert len(here.items()) == 2, steps[number - 1]
         assert "SUMMARY:ours" in here.text("mine"), steps[number - 1]
+
+
+def test_relating_nothing_is_refused(linked: Desk) -> None:
+    done = linked.do("relate", "mine")
+    assert (done.code, "--contact ID" in done.err) == (2, True)
+
+
+def test_who_shares_an_own_entry_deleted_here_is_told_to_put_it_back(linked: Desk) -> None:
+    desk, entry = linked, linked.text("mine")
+    desk.good("delete", "mine", "--here-only")
+    desk.sync()
+    assert "put its entry back" in desk.good("share", "mine").out
+    desk.sync()
+    assert "putting it back" in desk.good("explain", "mine").out
+    desk.put("mine", entry)
+    assert desk.sync()["linked"] == 1
+
+
+def test_files_are_shown_to_people_by_their_names(linked: Desk, tmp_path: Path) -> None:
+    (tmp_path / "plan.txt").write_text("a plan")
+    linked.good("attach", "mine", str(tmp_path / "plan.txt"))
+    linked.sync()
+    lines = [line.split() for line in linked.good("activity", "show", "mine").out.splitlines()]
+    assert ["attachments", "plan.txt"] in lines
+    assert ["complete", "yes"] in lines
 
 
 def test_what_shows_nowhere_can_be_listed(linked: Desk) -> None:
