@@ -24,7 +24,7 @@ from syncengine.model.report import Report
 from syncengine.services.sharing import Picks, set_shared, suggest
 from syncengine.services.sync import Collection, Sync, Work
 from syncengine.services.sync.messages import content_in_mailbox
-from syncengine.store.contents import Contents as ContentFolder
+from syncengine.store.contents import Contents
 from syncengine.store.state import State
 
 ME, EMAILS = "me@example.com", frozenset({Kind.EMAIL})
@@ -69,7 +69,7 @@ class Desk:
         store = bootstrap.open_store(f"sqlite:///{home}/activities.db")
         with store.transaction(write=True):
             store.put_directory(PEOPLE)
-        files = ContentFolder(home / "files")
+        files = Contents(home / "files", 1_000_000)
         self.server = bootstrap.embedded(store, ME, "generic@example.com", files=files)
         self.state = State(str(home / "state.db"))
         self.inbox, self.archive = Box(), Box()
@@ -204,7 +204,7 @@ def test_a_file_that_was_told_is_found_in_its_message(desk: Desk) -> None:
     work = desk.work()
     assert content_in_mailbox(work, proxy, file) == b"words"
     assert content_in_mailbox(work, proxy, replace(file, digest="0" * 64)) is None
-    assert desk.inbox.opened == [href, href]
+    assert desk.inbox.opened == [href, href]  # once by the run, which uploads, and once by this
 
 
 def test_suggesting_changes_nothing(desk: Desk) -> None:

@@ -62,7 +62,8 @@ def _invited(values: PimValues) -> set[str]:
     """All who take part; somebody who has declined does not (CAL-3)."""
     declined = values.get("declined")
     gone = {str(a) for a in declined} if isinstance(declined, tuple) else set()
-    return {*_attendees(values), _organizer(values)} - {""} - (gone - {_organizer(values)})
+    organizer = {a for a in (_organizer(values),) if "@" in a}  # a system may write one without an address, too
+    return {*_attendees(values), *organizer} - (gone - organizer)
 
 
 def employees_up(values: PimValues, row: FieldMap, context: Context) -> Value:

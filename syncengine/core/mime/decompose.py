@@ -71,12 +71,9 @@ def whole(raw: bytes, subject: str) -> Part:
     return Part(f"{_file_name(subject)[: LONGEST_NAME - 4] or 'message'}.eml", "message/rfc822", raw)
 
 
-def content_of(raw: bytes, attachment: Attachment) -> bytes | None:
-    """The content of a file of the message, or of the whole as a file, None when it has no such file."""
-    if len(raw) == attachment.size and hashlib.sha256(raw).hexdigest() == attachment.digest:
-        return raw
-    same = (p.content for p in decompose(raw, complete=True).parts if p.attachment.digest == attachment.digest)
-    return next(same, None)
+def files_of(raw: bytes) -> tuple[Part, ...]:
+    """Everything that may have been saved of a message: its files, and itself."""
+    return (*decompose(raw, complete=True).parts, whole(raw, ""))
 
 
 # --- structure -------------------------------------------------------------------------------------------------------

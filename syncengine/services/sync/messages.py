@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import cast
 
-from syncengine.core.mime.decompose import content_of
+from syncengine.core.mime.decompose import files_of
 from syncengine.core.sync.absorb import snapshot
 from syncengine.core.sync.messages import Contents, concerned, contents, is_to_be_read, with_contents
 from syncengine.errors import SideError
@@ -40,9 +40,12 @@ def content_in_mailbox(work: Work, proxy: Proxy, attachment: Attachment) -> byte
     if proxy.item is None or (collection := work.collection(proxy.item.pim)) is None:
         return None
     place = (collection.name, proxy.item.href)
-    if work.message is None or work.message[0] != place:  # its files are asked for one after the other
-        work.message = (place, whole_of(collection, proxy.item.href))
-    return content_of(work.message[1], attachment)
+    files = work.recent.get(place)
+    if files is None:
+        raw = whole_of(collection, proxy.item.href)
+        work.recent.put(place, files_of(raw))
+        files = work.recent.get(place)
+    return files.get(attachment.digest) if files else None
 
 
 class Messages:
@@ -93,14 +96,15 @@ class Messages:
     def _read(self, collection: Collection, proxy: Proxy) -> Contents:
         assert proxy.item is not None
         raw = whole_of(collection, proxy.item.href)
-        self.work.message = ((collection.name, proxy.item.href), raw)  # its files go up next
-        return contents(
+        found = contents(
             raw,
             complete=len(raw) < _limit(collection),
             save=collection.save_mail,
             most_bytes=collection.most_bytes,
             subject=str(proxy.values.get("description") or ""),
         )
+        self.work.recent.put((collection.name, proxy.item.href), found.files)
+        return found
 
     def _say(self, proxy: Proxy, found: Contents, collection: Collection) -> None:
         """What a person should know of it: files that are not saved, and addresses whose owner was not guessed."""

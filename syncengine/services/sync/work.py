@@ -24,6 +24,7 @@ from syncengine.model.proxy import Proxy, Share, There
 from syncengine.model.report import Action, Report
 from syncengine.model.values import Values
 from syncengine.ports import ActivityServer, ClientState, Folder, Pim
+from syncengine.services.sync.recent import Recent
 from syncengine.times import Clock
 
 BATCH = 200
@@ -87,8 +88,8 @@ class Work:
     directory: Directory = field(default_factory=Directory)
     lost: list[str] = field(default_factory=list)
     """Ids of proxies whose message is gone and was shared by nobody: forgotten unless it turns up elsewhere."""
-    message: tuple[tuple[str, str], bytes] | None = None
-    """Where the message lies that was read last as a whole, and its bytes."""
+    recent: Recent = field(default_factory=Recent)
+    """Files of messages read before, so that none is read twice in a row."""
     touched: set[str] = field(default_factory=set)
     busy: bool = False
     """Something was taken in or decided: what was counted last time no longer holds."""
