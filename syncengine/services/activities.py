@@ -324,7 +324,9 @@ class Activities:
         for key in command.keys:
             if not rules.is_filled(key, plain):
                 continue
-            if match := rules.first_match(key, plain, self._store.find(key, plain), caller):
+            found = self._store.find(key, plain)
+            shown = self._store.given([activity.id for activity in found], caller.id) if found else ()
+            if match := rules.first_match(key, plain, found, caller, shown):
                 return match, key
         if not command.keys or not rules.is_filled(rules.ID_ALONE, plain):
             return None
