@@ -234,7 +234,7 @@ class Activities:
             return self._insert(command, caller)
         found = self._store.get(command.activity_id)
         if found is None or not found[1] or not rules.may_see(found[0], caller):
-            if self._store.visible([command.activity_id], caller.id):
+            if any(not rules.is_withheld(one, caller) for one in self._store.visible([command.activity_id], caller.id)):
                 raise ItemError(
                     "You may look at this activity, but not change it: you are not on its team.",
                     fix="ask its owner to add you",
