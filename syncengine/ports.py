@@ -182,6 +182,9 @@ class ActivityStore(Protocol):
     def visible(self, ids: Sequence[str], employee_id: str) -> list[Activity]:
         """Those that are live and given to the employee; incomplete ones as far as they are."""
 
+    def given(self, ids: Sequence[str], employee_id: str) -> Set[str]:
+        """The ids of those the employee is given or was given once."""
+
     def find(self, key: NaturalKey, values: Values) -> list[Activity]:
         """Live activities whose fields of the key have the given values, oldest first. Ignores visibility."""
 

@@ -117,9 +117,14 @@ def look_up_values(values: Values, keys: Iterable[NaturalKey]) -> Values:
     return normal({name: value for name, value in values.items() if name in names and value not in (None, "")})
 
 
-def first_match(key: NaturalKey, values: Values, found: Sequence[Activity], caller: Caller) -> Activity | None:
+def first_match(
+    key: NaturalKey, values: Values, found: Sequence[Activity], caller: Caller, shown: Collection[str] = ()
+) -> Activity | None:
     """The match of a key. One without the integration id matches only what nobody has linked yet (KEY-2), what shows
-    in the same place (KEY-3), and nothing private of somebody else."""
+    in the same place (KEY-3), and nothing private of somebody else.
+
+    shown: ids of those the caller has been given. Who was given one to look at knows the subject and times from it, so
+    that they prove nothing: it is joined only by somebody who takes part (VIS-1)."""
     if "integration_id" in key:
         return next(iter(found), None)
     place = _place(values)
@@ -127,7 +132,10 @@ def first_match(key: NaturalKey, values: Values, found: Sequence[Activity], call
         (
             activity
             for activity in found
-            if not activity["integration_id"] and _place(activity.values) == place and not is_withheld(activity, caller)
+            if not activity["integration_id"]
+            and _place(activity.values) == place
+            and not is_withheld(activity, caller)
+            and (activity.id not in shown or takes_part(activity, values["owner"], caller))
         ),
         None,
     )

@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import MISSING, asdict, dataclass, fields
 from typing import Any, TypeVar
@@ -26,6 +27,8 @@ from syncengine.model.directory import (
 )
 from syncengine.model.values import Json
 
+NO_TEXT = re.compile("[\x00\ud800-\udfff]")
+"""What no database and no answer can hold as text."""
 R = TypeVar("R", Employee, Contact, Account, Opportunity)
 
 
@@ -38,7 +41,7 @@ class _Kind:
 
 
 def _is_filled(value: object) -> bool:
-    return isinstance(value, str) and bool(value.strip()) and "\x00" not in value
+    return isinstance(value, str) and bool(value.strip()) and not NO_TEXT.search(value)
 
 
 def _is_addresses(value: object) -> bool:

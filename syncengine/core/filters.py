@@ -11,6 +11,7 @@ from datetime import UTC, date, datetime, time
 from difflib import get_close_matches
 from typing import Any
 
+from syncengine.core.directory_file import NO_TEXT
 from syncengine.errors import ConfigError, ItemError
 from syncengine.model.activity import FIELDS
 from syncengine.model.directory import Record, RecordType
@@ -18,7 +19,7 @@ from syncengine.model.filters import ALL, EVERYTHING, ME, Comparison, Condition,
 from syncengine.model.mapping import Mapping as MappingFile
 from syncengine.model.values import FieldType, Json, Value, Values, empty, from_json
 
-MAX_CONDITIONS, MAX_VALUES, MAX_DEPTH = 100, 200, 8
+MAX_CONDITIONS, MAX_VALUES, MAX_DEPTH, MAX_TEXT = 100, 200, 8, 1000
 
 T = FieldType
 _COMMON: Mapping[str, FieldType] = {"id": T.TEXT, "name": T.TEXT, "team": T.IDS}
@@ -204,6 +205,9 @@ def faults(kind: RecordType, field: str, how: Comparison, values: tuple[str, ...
         several = "at least one value" if how is Comparison.IN else "exactly one value"
         yield f'"{how.value}" needs {several}, not {given}'
     for value in values:
+        if len(value) > MAX_TEXT or NO_TEXT.search(value):
+            yield f'"{field}" is compared with something that is no text of up to {MAX_TEXT} characters'
+            continue
         try:
             from_json(value, RECORD_FIELDS[kind].get(field, FieldType.TEXT))
         except ValueError as e:

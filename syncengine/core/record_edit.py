@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from syncengine.core.directory_file import record_from_json, record_to_json
+from syncengine.core.directory_file import NO_TEXT, record_from_json, record_to_json
 from syncengine.core.filters import RECORD_FIELDS, RECORDS
 from syncengine.core.mapping.grammar import nearest
 from syncengine.errors import ItemError
@@ -18,6 +18,8 @@ from syncengine.model.directory import Directory, Record, RecordKey, RecordType
 from syncengine.model.values import SETS, FieldType, Value, from_json, to_json
 from syncengine.model.visibility import EditAnswer, RecordEdit
 
+LONGEST_TEXT, MOST_MEMBERS = 1000, 5000
+"""Characters of a text, members of a list: everybody who is given the record reads it whole."""
 _REFERS = {"account": RecordType.ACCOUNT, "contacts": RecordType.CONTACT, "team": RecordType.EMPLOYEE}
 
 
@@ -60,9 +62,21 @@ def edited(record: Record, edit: RecordEdit, directory: Directory) -> EditAnswer
     moved = {name: now[name] for name, value in wanted.items() if now[name] not in (value, base.get(name))}
     if moved:
         return EditAnswer(record, moved)
+    _check_limits(wanted)
     new = with_values(record, kind, wanted)
     _check_relations(new, record, directory)
     return EditAnswer(new)
+
+
+def _check_limits(values: Mapping[str, Value]) -> None:
+    for name, value in values.items():
+        members = value if isinstance(value, tuple) else (value,)
+        if len(members) > MOST_MEMBERS:
+            raise ItemError(f"{name} has more than {MOST_MEMBERS} members.", fix=f"shorten {name}")
+        if any(isinstance(one, str) and len(one) > LONGEST_TEXT for one in members):
+            raise ItemError(f"{name} is longer than {LONGEST_TEXT} characters.", fix=f"shorten {name}")
+        if any(isinstance(one, str) and NO_TEXT.search(one) for one in members):
+            raise ItemError(f"{name} holds a character that is not text.", fix=f"remove it from {name}")
 
 
 def _check_relations(new: Record, old: Record, directory: Directory) -> None:

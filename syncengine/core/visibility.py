@@ -116,7 +116,18 @@ def given_activity(activity: Activity, employee: str, view: View | None, complet
 
 
 HIDDEN = frozenset(
-    {"integration_id", "series", "employees", "participants", "attachments", "sender", "sender_name", "cc", "bcc"}
+    {
+        "integration_id",
+        "series",
+        "employees",
+        "participants",
+        "attachments",
+        "sender",
+        "sender_name",
+        "cc",
+        "bcc",
+        "created_by",
+    }
 )
 """What is not shown of an incomplete activity. Its ids among them: who holds them may join (KEY-1)."""
 
@@ -127,6 +138,8 @@ def to_look_at(activity: Activity, complete: Collection[RecordKey]) -> Activity:
     for kind in (ACCOUNT, OPPORTUNITY):
         if (kind, str(values.get(kind.value))) not in complete:
             values.pop(kind.value, None)
+    if (CONTACT, str(values.get("primary_contact"))) not in complete:
+        values.pop("primary_contact", None)
     values["contacts"] = tuple(c for c in sorted(members(activity["contacts"])) if (CONTACT, c) in complete)
     if not values["contacts"]:
         del values["contacts"]

@@ -51,7 +51,7 @@ def from_json(raw: object, kind: FieldType) -> Value:
         return _EMPTY.get(kind)
     try:
         return _PARSERS[kind](raw)
-    except (TypeError, ValueError, KeyError, AttributeError) as e:
+    except (TypeError, ValueError, KeyError, AttributeError, OverflowError) as e:
         raise ValueError(f"{raw!r} is not {_WORDS[kind]}") from e
 
 

@@ -234,7 +234,7 @@ class Activities:
             return self._insert(command, caller)
         found = self._store.get(command.activity_id)
         if found is None or not found[1] or not rules.may_see(found[0], caller):
-            if self._store.visible([command.activity_id], caller.id):
+            if any(not rules.is_withheld(one, caller) for one in self._store.visible([command.activity_id], caller.id)):
                 raise ItemError(
                     "You may look at this activity, but not change it: you are not on its team.",
                     fix="ask its owner to add you",
@@ -324,7 +324,9 @@ class Activities:
         for key in command.keys:
             if not rules.is_filled(key, plain):
                 continue
-            if match := rules.first_match(key, plain, self._store.find(key, plain), caller):
+            found = self._store.find(key, plain)
+            shown = self._store.given([activity.id for activity in found], caller.id) if found else ()
+            if match := rules.first_match(key, plain, found, caller, shown):
                 return match, key
         if not command.keys or not rules.is_filled(rules.ID_ALONE, plain):
             return None

@@ -248,6 +248,11 @@ class Activities:
         rows = self._connection.execute(query).mappings().all()
         return self._as_given([(_activity(row), bool(row["complete"])) for row in rows], employee_id)
 
+    def given(self, ids: Sequence[str], employee_id: str) -> Set[str]:
+        m = t.member.c
+        query = sa.select(m.activity_id).where(self._among(m.activity_id, ids), m.employee_id == employee_id)
+        return set(self._connection.execute(query).scalars())
+
     def _as_given(self, found: Sequence[tuple[Activity, bool]], employee_id: str) -> list[Activity]:
         """What is only to be looked at, without what it is related to."""
         related = (key for activity, complete in found if not complete for key in parents(activity))

@@ -95,10 +95,10 @@ def _encoded(name: str, value: object) -> object:
 
 def _addresses(connection: sa.Connection, kind: type) -> Mapping[str, tuple[str, ...]]:
     table = _ADDRESSES[kind]
-    found: dict[str, tuple[str, ...]] = defaultdict(tuple)
+    found: dict[str, list[str]] = defaultdict(list)
     for record_id, _position, address in connection.execute(sa.select(table).order_by(*table.primary_key)):
-        found[record_id] += (address,)
-    return found
+        found[record_id].append(address)
+    return defaultdict(tuple, {record_id: tuple(addresses) for record_id, addresses in found.items()})
 
 
 def put(connection: sa.Connection, old: Directory, new: Directory, number: int) -> set[RecordKey]:

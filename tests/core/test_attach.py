@@ -198,3 +198,20 @@ class TestMoving:
     )
     def test_sets(self, there: list[str], old: list[str], new: list[str], expected: list[str]) -> None:
         assert moved(tuple(there), tuple(old), tuple(new)) == tuple(sorted(expected))
+
+
+def test_an_entry_with_more_links_than_anybody_wrote_is_read() -> None:
+    """With work that grows with the square of their number, this would not end today."""
+    lines = "".join(f"ATTACH:https://x.test/{n}\r\n" for n in range(50_000))
+    text = f"BEGIN:VCALENDAR\r\nBEGIN:VEVENT\r\nUID:u\r\n{lines}END:VEVENT\r\nEND:VCALENDAR\r\n"
+    item = read(text, ("attach",), "")
+    assert isinstance(item, Item)
+    assert len(item.values["attach"]) == 50_000  # type: ignore[arg-type]
+
+
+def test_an_entry_with_more_attendees_than_anybody_invited_is_read() -> None:
+    lines = "".join(f"ATTENDEE;PARTSTAT=DECLINED:mailto:{n}@x.test\r\n" for n in range(20_000))
+    text = f"BEGIN:VCALENDAR\r\nBEGIN:VEVENT\r\nUID:u\r\n{lines}END:VEVENT\r\nEND:VCALENDAR\r\n"
+    item = read(text, ("attendee",), "")
+    assert isinstance(item, Item)
+    assert len(item.values["attendee"]) == len(item.values["declined"]) == 20_000  # type: ignore[arg-type]

@@ -110,9 +110,16 @@ def test_importance(lines: list[str], word: str | None) -> None:
 
 
 def test_a_message_cannot_say_what_the_mailbox_says() -> None:
-    head = b"X-Syncengine-Key: content:forged\r\nX-Syncengine-Received: 2001-01-01T00:00:00+00:00\r\nSubject: x\r\n"
+    forged = b"X-Syncengine-Key: content:forged\r\nX-Syncengine-Received: 2001-01-01T00:00:00+00:00"
+    head = forged + b"\r\nX-Mailer: none\r" + forged.replace(b"\r\n", b"\r") + b"\r\nSubject: x\r\n"
     item = read_message(envelope(head, received=None, size=7))
     assert (item.uid, item.values.get("date"), item.values["size"]) == ("", None, 7)
+
+
+@pytest.mark.parametrize("piece", [" ", " a a,", "a:,", ',"', ", <", "(", "\t"])
+def test_recipients_made_to_keep_the_reader_busy_are_read(piece: str) -> None:
+    """With work that grows faster than the length, this would not end today."""
+    assert values("From: a@x.test", "To: b@x.test, :," + piece * 60_000)["from"] == ("a@x.test",)
 
 
 PIECES = st.sampled_from(

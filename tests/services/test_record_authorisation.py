@@ -9,6 +9,7 @@ import httpx2
 import pytest
 
 from connectors.http.server import HttpActivityServer
+from syncengine.model.activity import Origin
 from syncengine.model.commands import Insert, Stored
 from syncengine.model.directory import Account, Contact, Directory
 from syncengine.store.activities import Activities as Store
@@ -140,3 +141,73 @@ def test_groups_in_groups_without_end_are_refused(web: Web) -> None:
 )
 def test_without_a_token_nothing_is_answered(web: Web, method: str, path: str, body: Any) -> None:
     assert httpx2.request(method, web[1] + path, json=body).status_code == 401
+
+
+def test_what_a_viewer_is_shown_does_not_let_her_in(web: Web) -> None:
+    """Subject and times are shown to her; they are a natural key of what nobody has linked yet."""
+    store, url, tokens = web
+    with store.transaction(write=True):
+        store.put_directory(Directory(contacts=(Contact("c-carol", "Carol's", (), team=("e-carol",)),)))
+    ann = HttpActivityServer(url, tokens["e-ann"])
+    values = {**meeting("ann"), "integration_id": "", "contacts": ("c-carol",), "participants": (SECRET_MAIL,)}
+    ann.apply([Insert(new_id(), "a-1", values, (), Origin.SERVER)])
+    ann.close()
+    ask(web, "e-carol", "PUT", "/v1/view", {"filters": MINE})
+    assert [one["id"] for one in ask(web, "e-carol", "GET", "/v1/changes").json()["changed"]] == ["a-1"]
+    for view in (MINE, {}):  # nor once she has closed her eyes again
+        ask(web, "e-carol", "PUT", "/v1/view", {"filters": view})
+        carol = HttpActivityServer(url, tokens["e-carol"])
+        outcome = carol.apply([Insert(new_id(), new_id(), {**meeting("ann"), "integration_id": new_id()}, KEYS)])[0]
+        carol.close()
+        assert isinstance(outcome, Stored)
+        assert outcome.activity.id != "a-1"
+    assert SECRET_MAIL not in ask(web, "e-carol", "GET", "/v1/changes").text
+
+
+def test_a_primary_contact_is_named_to_those_it_is_complete_for(web: Web, anns: str) -> None:
+    before = ask(web, "e-ann", "POST", "/v1/fetch", {"ids": [anns]}).json()["activities"][0]
+    change = {"id": new_id(), "kind": "update", "activity_id": anns, "base_version": before["version"]}
+    ask(web, "e-carol", "PUT", "/v1/view", {"filters": MINE})
+    for contact, shown in (("c-ann", None), ("c-carol", "c-carol")):
+        values = {"values": {"primary_contact": contact}}
+        told = ask(web, "e-ann", "POST", "/v1/commands", {"commands": [{**change, **values, "id": new_id()}]}).json()
+        change["base_version"] = told["outcomes"][0]["activity"]["version"]
+        given = ask(web, "e-carol", "POST", "/v1/fetch", {"ids": [anns]}).json()["activities"][0]
+        assert given["values"].get("primary_contact") == shown
+
+
+HALF = "\\ud800"
+"""As JSON writes half a character, which no database can hold."""
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        '{"name": "' + HALF + '"}',
+        '{"name": "' + "x" * 1001 + '"}',
+        '{"addresses": [' + ",".join(f'"{n}@x.example"' for n in range(5001)) + "]}",
+    ],
+)
+def test_an_edit_that_would_burden_everybody_is_refused_in_words(web: Web, values: str) -> None:
+    base = '{"name": "Dora", "addresses": ["dora@client.example"]}'
+    body = f'{{"type": "contact", "id": "c-dora", "values": {values}, "base": {base}}}'
+    headers = {"Authorization": f"Bearer {web[2]['e-carol']}", "Content-Type": "application/json"}
+    answer = httpx2.post(f"{web[1]}/v1/records/edit", content=body, headers=headers)
+    assert answer.status_code == 200
+    assert answer.json()["what"]
+    assert '"Dora"' in ask(web, "e-ann", "GET", "/v1/directory").text
+
+
+@pytest.mark.parametrize(
+    ("kind", "field", "how", "value"),
+    [
+        ("contact", "name", "eq", HALF),
+        ("contact", "name", "eq", "x" * 1001),
+        ("activity", "planned", "ge", "0001-01-01T00:00:00+14:00"),
+    ],
+)
+def test_a_view_with_a_value_nothing_can_hold_is_refused(web: Web, kind: str, field: str, how: str, value: str) -> None:
+    condition = f'{{"field": "{field}", "comparison": "{how}", "values": ["{value}"]}}'
+    body = f'{{"filters": {{"{kind}": {{"conditions": [{condition}]}}}}}}'
+    headers = {"Authorization": f"Bearer {web[2]['e-carol']}", "Content-Type": "application/json"}
+    assert httpx2.put(f"{web[1]}/v1/view", content=body, headers=headers).status_code == 422

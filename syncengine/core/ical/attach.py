@@ -36,12 +36,9 @@ _NAMES = ("FILENAME", "X-FILENAME", "X-APPLE-FILENAME", "X-LABEL")
 _CONTROL = re.compile("[\x00-\x1f\x7f\x85\u2028\u2029\ud800-\udfff]")
 
 
-def read(old: PimValue, content_line: str) -> PimValue:
-    """The attachments of the lines before, in `old`, and of this one, as the sorted texts of `model.attachment`."""
-    texts = {str(text) for text in old} if isinstance(old, tuple) else set()
-    if found := _attachment(content_line):
-        texts.add(found[0].text)
-    return tuple(sorted(texts)) or None
+def read(content_lines: Iterable[str]) -> PimValue:
+    """The attachments of these lines as the sorted texts of `model.attachment`; None where there are none."""
+    return tuple(sorted({found[0].text for line in content_lines if (found := _attachment(line))})) or None
 
 
 def content_of(text: str, attachment: Attachment) -> bytes | None:

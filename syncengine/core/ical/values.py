@@ -74,6 +74,8 @@ def _carried_zone(text: str, calendar: Component, tzid: str) -> tzinfo | None:
 
 def values_of(text: str, component: Component, wanted: frozenset[str], zones: Zones) -> dict[str, PimValue]:
     values: dict[str, PimValue] = {}
+    attached: list[str] = []
+    people: dict[str, dict[str, None]] = {}
     for line in component.lines:
         if line.name == NO_PROPERTY:
             raise broken(text, line.start, f"{text[line.start : min(line.end, line.start + 40)]!r} is not a property")
@@ -81,12 +83,14 @@ def values_of(text: str, component: Component, wanted: frozenset[str], zones: Zo
         if name not in wanted:
             continue
         if name == "attach":  # too long for the library's way, and one that cannot be read is left alone
-            if attached := attach.read(values.get(name), unfold(text, line)):
-                values[name] = attached
+            attached.append(unfold(text, line))
             continue
         _, params, raw = parts(text, line)
         if name == "attendee" and str(params.get("PARTSTAT", "")).upper() == "DECLINED":
-            values["declined"] = _read_addresses(values.get("declined"), raw, params, zones)
+            people.setdefault("declined", {})[_address(raw, params)] = None
+        if name == "attendee":
+            people.setdefault(name, {})[_address(raw, params)] = None
+            continue
         reader = _READERS.get(name, _read_text)
         try:
             values[name] = reader(values.get(name), raw, params, zones)
@@ -95,6 +99,9 @@ def values_of(text: str, component: Component, wanted: frozenset[str], zones: Zo
                 f"{line.name} cannot be understood: {raw[:60]!r}.",
                 fix="Correct the value in the item; it is left alone until then.",
             ) from e
+    values |= {name: tuple(one for one in found if one) for name, found in people.items()}
+    if attachments := attach.read(attached):
+        values["attach"] = attachments
     return values
 
 
@@ -154,12 +161,6 @@ def _read_address(old: PimValue, raw: str, params: Parameters, zones: Zones) -> 
     return old if old is not None else _address(raw, params)
 
 
-def _read_addresses(old: PimValue, raw: str, params: Parameters, zones: Zones) -> PimValue:
-    address = _address(raw, params)
-    found = [str(a) for a in old] if isinstance(old, tuple) else []
-    return tuple(dict.fromkeys([*found, address] if address else found))
-
-
 def _address(raw: str, params: Parameters) -> str:
     """The mail address of a CAL-ADDRESS: the value, or the EMAIL parameter where the value is no mailto URI."""
     text = raw.strip()
@@ -188,7 +189,6 @@ _READERS: dict[str, Callable[[PimValue, str, Parameters, Zones], PimValue]] = {
     "percent-complete": _read_integer,
     "sequence": _read_integer,
     "organizer": _read_address,
-    "attendee": _read_addresses,
 }
 
 

@@ -24,7 +24,7 @@ _ADDED = re.compile(r"(?im)^x-syncengine-[^\r\n]*(?:\r?\n[ \t][^\r\n]*)*(?:\r?\n
 
 def envelope(head: bytes, *, received: datetime | None, size: int, key: str = "") -> str:
     """The text of a message's resource: `head` is its header block, with or without the empty line that ends it."""
-    lines = _decoded(head).replace("\r\n", "\n").replace("\0", "").strip("\n")
+    lines = _decoded(head).replace("\r\n", "\n").replace("\r", "\n").replace("\0", "").strip("\n")
     block = _ADDED.sub("", lines)[:MOST]
     added = {RECEIVED: received.isoformat() if received else "", SIZE: str(size), KEY: key}
     return "".join(f"{name}: {value}\n" for name, value in added.items() if value) + block + "\n"

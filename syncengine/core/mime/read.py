@@ -100,7 +100,7 @@ def _lenient(text: str) -> list[tuple[str, str]]:
         return []
 
 
-_GROUP = re.compile(r'(?:^|[,;])\s*(?:"[^"]*"|[^",:;<>@()]*):')
+_GROUP = re.compile(r'(?:^|[,;])\s*+(?:"[^"]*"|[^",:;<>@()]*+):')
 
 
 def _without_groups(text: str) -> str:
