@@ -261,16 +261,17 @@ class Activities:
         rules.check_may_delete(activity, caller)
         if command.base_version != activity.version:
             return Outdated(command.id, activity)
-        for one in (*(self._changed_occurrences(activity) if command.series else ()), activity):
+        for one in (*(self._changed_occurrences(activity, caller) if command.series else ()), activity):
             self._store.remove(one.id, self._clock())
         return Removed(command.id, activity.id)
 
-    def _changed_occurrences(self, activity: Activity) -> list[Activity]:
-        """The single activities that stand for changed occurrences of a series; they follow it (REC-3)."""
+    def _changed_occurrences(self, activity: Activity, caller: rules.Caller) -> list[Activity]:
+        """The single activities that stand for changed occurrences of a series; they follow it (REC-3). Of the generic
+        owner's only those the caller sees: anybody could make a series with the id of somebody else's."""
         found = []
         for series in {activity["integration_id"], derived_uid(activity.id)} - {None}:
             found += self._store.find(("series", "owner"), {"series": series, "owner": activity["owner"]})
-        return found
+        return [one for one in found if rules.may_see(one, caller)]
 
     def _leave(self, command: Leave, activity: Activity, caller: rules.Caller) -> Outcome:
         rules.check_may_leave(activity, caller)

@@ -80,6 +80,22 @@ def test_nothing_she_tried_changed_it(web: Web, carol: HttpActivityServer, anns:
     bob.close()
 
 
+def test_a_series_of_hers_takes_no_occurrences_of_others_along(web: Web, carol: HttpActivityServer) -> None:
+    """Nobody known owns either, and she knows the id of the series; what others changed of it stays."""
+    _store, url, tokens = web
+    bob = HttpActivityServer(url, tokens["e-bob"])
+    changed = {**meeting("bob"), "owner": "e-generic", "integration_id": "s/20260309", "series": "s", "participants": ()}
+    hers = {**meeting("carol"), "owner": "e-generic", "integration_id": "s", "participants": ()}
+    (occurrence,) = bob.apply([Insert(new_id(), new_id(), changed, ())])
+    (series,) = carol.apply([Insert(new_id(), new_id(), hers, ())])
+    assert isinstance(occurrence, Stored)
+    assert isinstance(series, Stored)
+    assert series.activity["owner"] == occurrence.activity["owner"]
+    carol.apply([Delete(new_id(), series.activity.id, series.activity.version, series=True)])
+    assert [a.id for a in bob.fetch([occurrence.activity.id])] == [occurrence.activity.id]
+    bob.close()
+
+
 def test_an_insert_under_its_id_tells_her_nothing(carol: HttpActivityServer, anns: Activity) -> None:
     command = Insert(new_id(), anns.id, {**meeting("carol"), "integration_id": "uid-9"}, KEYS)
     assert carol.apply([command]) == [Removed(command.id, anns.id)]
