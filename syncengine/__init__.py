@@ -25,6 +25,17 @@ step in one transaction, and every command to the server carries an id the serve
 at any instant. Every value that is overwritten goes to a history first. When a field was changed differently on both
 sides it is *held*: both values wait for a person while everything else goes on.
 
+A *message* is an item that says the same for ever: `core.correspondence` tells whether it is shared by itself and
+what its activity is related to, its text and files are read just before the server is told (`core.sync.messages`), and
+nothing comes down to it. *Attachments* travel as texts that name a content by its digest; the contents themselves go
+before the command that lists them and come before the item that holds them (`services.sync.contents`).
+
+People, companies and opportunities are *records*. The server keeps, for each employee's *view*, which of them are
+complete, which come along to be looked at, and which activities stand under them (`core.visibility`); a run tells it
+the user's view and edits, and takes in what changed, before it absorbs anything. An invitee who *declines* leaves the
+team as one who deletes their copy does, but keeps the entry; of a meeting nobody here organizes, the newest revision
+anybody has got is what counts (`core.sync.roles`).
+
 What a user does with the client's own records (offline, or to delete an item here only) is said on the proxies and
 carried out by the next run, through the same table and brakes. Removing the product ends all of it, the state last.
 

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import cast
 
-from syncengine.config import Secret
 from syncengine.core.removal import fate_seen, fate_unseen, is_entry, unsent
 from syncengine.core.wire import greeting_from_json
 from syncengine.errors import ConfigError, ItemError, NotThere, Problem, SideError
@@ -20,6 +19,7 @@ from syncengine.model.pim import Fetched, Resource
 from syncengine.model.proxy import Proxy
 from syncengine.model.removal import Ending, Entry, Fate, Removal, Unsent
 from syncengine.ports import ActivityServer, Folder, Pim
+from syncengine.secrets import Secret
 from syncengine.services.folder import clear
 from syncengine.services.sync.braking import REMOVAL
 from syncengine.services.sync.item_writes import ItemWrites

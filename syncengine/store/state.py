@@ -1,4 +1,5 @@
-"""The client state: proxies, item snapshots, tokens, intents, reports and history, in one SQLite file (WAL).
+"""The client state: proxies, item snapshots, tokens and intents, in one SQLite file (WAL). Its records and its
+journal are in modules of their own.
 
 Every step of a run is one transaction, so a run can be killed at any instant (SYN-2). The class speaks in values of
 the model; what it costs grows with what is asked for, never with what is there.
@@ -13,7 +14,7 @@ import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
@@ -24,30 +25,30 @@ from syncengine.core.ical.uid import normal
 from syncengine.core.mime.message_id import parse
 from syncengine.core.sync import codec
 from syncengine.core.sync.brakes import Collection, Deletions
-from syncengine.errors import Problem, StorageError
+from syncengine.errors import StorageError
 from syncengine.model.pim import Kind, Resource
 from syncengine.model.proxy import ItemState, KnownItem, Proxy, Share, There
-from syncengine.model.report import Doomed, RunState
+from syncengine.model.report import RunState
 from syncengine.store import engine as db
 from syncengine.store import state_tables as t
+from syncengine.store.state_journal import StateJournal
 from syncengine.store.state_records import StateRecords
-from syncengine.times import iso
 
 MANY = 500
 """How many ids go into one statement."""
 
 
-class State(StateRecords):
+class State(StateRecords, StateJournal):
     """One user's client state. Opened by one process at a time for writing (`lock`)."""
 
     def __init__(self, path: str, *, engine: sa.Engine | None = None) -> None:
         """`path` of the file, made when missing. Raises StorageError: unreadable, damaged, or of a newer version."""
+        super().__init__()
         self.path = path
         self._engine = engine or db.open_engine(f"sqlite:///{path.replace('%', '%25').replace('?', '%3F')}")
         self._connection: sa.Connection | None = None
         self._unsaved: dict[str, _Unsaved] = {}
         self.touched: set[str] = set()
-        self._solved: dict[tuple[str, str], None] = {}
         if engine is None:
             db.migrate(self._engine, "state")
 
@@ -111,11 +112,9 @@ class State(StateRecords):
     def _write_out(self) -> None:
         """Write what was saved and solved since the last statement."""
         unsaved, self._unsaved = list(self._unsaved.values()), {}
-        solved, self._solved = list(self._solved), {}
         if unsaved:
             self._write_proxies(unsaved)
-        if solved:
-            self._write(_SOLVE, [{"of": scope, "about": subject} for scope, subject in solved])
+        self._write_solved()
 
     def _rows(self, statement: sa.Select[Any]) -> Sequence[sa.Row[Any]]:
         with self._reading() as connection:
@@ -336,86 +335,12 @@ class State(StateRecords):
         for some in _chunks(ids):
             self._write(sa.delete(t.intent).where(t.intent.c.id.in_(some)))
 
-    # --- problems, history, reports --------------------------------------------------------------------------------
-
-    def problems(self, scope: str | None = None) -> list[tuple[str, str, Problem]]:
-        """(scope, subject, problem), of one scope or all."""
-        c = t.problem.c
-        statement = sa.select(t.problem).order_by(c.scope, c.subject)
-        if scope is not None:
-            statement = statement.where(c.scope == scope)
-        return [(r.scope, r.subject, Problem(r.what, r.place, r.fix)) for r in self._rows(statement)]
-
-    def set_problem(self, scope: str, subject: str, problem: Problem, at: datetime) -> None:
-        row = {
-            "scope": scope,
-            "subject": subject,
-            "what": problem.what,
-            "place": problem.where,
-            "fix": problem.fix,
-            "since": iso(at),
-        }
-        self._write(sa.insert(t.problem).prefix_with("OR REPLACE"), row)
-
-    def solve(self, scope: str, subjects: Iterable[str]) -> None:
-        assert self._connection is not None, "writes belong into a transaction"
-        self._solved.update(((scope, subject), None) for subject in subjects)
-
-    def keep_history(self, run_id: str, at: datetime, rows: Sequence[tuple[Proxy, str, str, Any]]) -> None:
-        """(proxy, side, because, what was overwritten there) — values by field, or an item's whole text."""
-        found = [
-            {
-                "run_id": run_id,
-                "at": iso(at),
-                "proxy_id": p.id,
-                "key": p.key,
-                "side": side,
-                "because": because,
-                "old": json.dumps(old, ensure_ascii=False),
-            }
-            for p, side, because, old in rows
-        ]
-        if found:
-            self._write(sa.insert(t.history), found)
-
-    def history(self, key: str) -> list[dict[str, Any]]:
-        c = t.history.c
-        statement = sa.select(c.at, c.side, c.because, c.old).where(c.key == key).order_by(c.id)
-        return [dict(row._mapping) | {"old": json.loads(row.old)} for row in self._rows(statement)]
-
-    def start_run(self, run_id: str, at: datetime) -> None:
-        self._write(sa.insert(t.run), {"id": run_id, "started": iso(at), "state": "running"})
+    # --- brakes and counts -----------------------------------------------------------------------------------------
 
     def finish_run(self, run_id: str, at: datetime, state: str, report: Any) -> None:
-        text = json.dumps({**self._kept(run_id), **report}, ensure_ascii=False)
-        values = {"finished": iso(at), "state": state, "report": text}
-        self._write(sa.update(t.run).where(t.run.c.id == run_id).values(values))
+        super().finish_run(run_id, at, state, report)
         if state == RunState.DONE:
             self.drop_accepted()
-
-    def keep_deletions(self, run_id: str, deletions: Iterable[Doomed]) -> None:
-        text = json.dumps({"deletions": [asdict(d) for d in deletions]}, ensure_ascii=False)
-        self._write(sa.update(t.run).where(t.run.c.id == run_id).values(report=text))
-
-    def _kept(self, run_id: str) -> dict[str, Any]:
-        rows = self._rows(sa.select(t.run.c.report).where(t.run.c.id == run_id))
-        return dict(json.loads(rows[0].report)) if rows and rows[0].report else {}
-
-    def runs(self, limit: int) -> list[dict[str, Any]]:
-        """Newest first: id, started, finished, state, report."""
-        return self._runs(sa.true(), limit)
-
-    def stopped_run(self, run: str) -> dict[str, Any] | None:
-        c = t.run.c
-        found = self._runs(sa.and_(c.state == RunState.STOPPED, c.id.startswith(run, autoescape=True)), 1)
-        return found[0] if found else None
-
-    def _runs(self, where: sa.ColumnElement[bool], limit: int) -> list[dict[str, Any]]:
-        newest = sa.select(t.run).order_by(t.run.c.started.desc(), sa.literal_column("rowid").desc())
-        rows = self._rows(newest.where(where).limit(limit))
-        return [dict(r._mapping) | {"report": json.loads(r.report) if r.report else None} for r in rows]
-
-    # --- brakes and counts -----------------------------------------------------------------------------------------
 
     def accept(self, proxy_ids: Iterable[str]) -> None:
         rows = [{"proxy_id": i} for i in proxy_ids]
@@ -503,9 +428,6 @@ class _Unsaved:
 # Statements are built once: building one costs as much as running it.
 _PUT = {table: sa.insert(table).prefix_with("OR REPLACE") for table in (t.proxy, t.item, t.waiting)}
 _DROP = {table: sa.delete(table).where(table.c.proxy_id == sa.bindparam("of")) for table in (t.item, t.waiting)}
-_SOLVE = sa.delete(t.problem).where(
-    t.problem.c.scope == sa.bindparam("of"), t.problem.c.subject == sa.bindparam("about")
-)
 _SIDES = {"server": "on the server", "pim": "in the PIM"}
 _MOVED = sa.and_(  # the server shows it elsewhere now, see `codec` for what stands in the document
     sa.func.json_type(t.proxy.c.doc, "$.server.values.display_in").is_not(None),

@@ -7,7 +7,7 @@ records are read, so that the user sees it at once and the server's own values a
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import sqlalchemy as sa
@@ -22,16 +22,11 @@ from syncengine.model.directory import Directory, Record, RecordKey, RecordType,
 from syncengine.model.proxy import Proxy, There
 from syncengine.model.visibility import RecordEdit
 from syncengine.store import state_tables as t
+from syncengine.store.state_part import StatePart
 
 
-class StateRecords:
+class StateRecords(StatePart):
     """Part of `store.state.State`."""
-
-    def _write(self, statement: sa.Executable, rows: Sequence[dict[str, Any]] | dict[str, Any] | None = None) -> int:
-        raise NotImplementedError
-
-    def _rows(self, statement: sa.Select[Any]) -> Sequence[sa.Row[Any]]:
-        raise NotImplementedError
 
     def _select(self, where: sa.ColumnElement[bool], limit: int | None) -> list[Proxy]:
         raise NotImplementedError

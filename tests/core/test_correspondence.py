@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import pytest
+
 from syncengine.core.correspondence import correspondence, related, suggestions
 from syncengine.model.directory import Account, Contact, Directory, Employee, Opportunity
 from syncengine.model.item import PimValue
@@ -72,3 +76,19 @@ def test_suggested_are_the_contacts_their_accounts_and_the_opportunities_of_thes
     assert [c.id for c in one.contacts] == ["ben", "cid"]
     assert [a.id for a in one.accounts] == ["acme"]
     assert [o.id for o in one.opportunities] == ["deal"]
+
+
+def test_an_employee_s_address_that_contacts_have_as_well_is_the_employee_s() -> None:
+    both = replace(PEOPLE, contacts=(replace(ANN, addresses=("boss@example.com",)), DOT))
+    one = correspondence({"from": ("boss@example.com",)}, both, ME)
+    assert (one.contacts, one.doubtful) == ((), ())
+
+
+@pytest.mark.parametrize("mark", ["private", "personal", "company-confidential"])
+def test_what_may_not_be_shared_by_itself_still_knows_its_relations(mark: str) -> None:
+    one = correspondence({"from": ("ann@client.test",), "sensitivity": mark}, PEOPLE, ME)
+    assert (one.shared, one.primary, one.account) == (False, ANN, "acme")
+
+
+def test_a_primary_contact_picked_by_hand_stays() -> None:
+    assert related(found(from_="ann@client.test"), {"primary_contact": "ben"})["primary_contact"] == "ben"

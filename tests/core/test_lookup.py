@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from syncengine.core.lookup import MOST, Candidate, closest
+from syncengine.core.lookup import LONGEST, MOST, Candidate, closest, folded
 
 NAMES = (
     "Acme",
@@ -58,3 +58,23 @@ def test_no_more_than_asked_for_and_never_more_than_the_most() -> None:
 def test_equal_names_keep_their_order() -> None:
     twins = [Candidate(n, "Acme") for n in range(4)]
     assert [c.key for c in closest("acme", twins)] == [0, 1, 2, 3]
+
+
+def test_of_texts_that_fit_as_well_the_name_s_comes_first_whatever_it_is_called() -> None:
+    both = [Candidate(1, "Aaron", ("zed@example.com",)), Candidate(2, "Zed")]
+    assert [c.key for c in closest("zed@example.com", both)] == [1]
+    assert [c.key for c in closest("ze", both)] == [2, 1]
+
+
+def test_one_is_given_at_least() -> None:
+    assert names("acme", 0) == ["Acme"]
+    assert names("acme", -5) == ["Acme"]
+
+
+def test_a_misspelled_word_of_a_long_name_is_found() -> None:
+    long = [Candidate(1, "Incorporated Industrial Bearings")]
+    assert [c.key for c in closest("bearngs", long)] == [1]
+
+
+def test_no_more_of_a_text_is_looked_at_than_the_longest() -> None:
+    assert len(folded("a" * 100_000)) == LONGEST

@@ -68,3 +68,18 @@ def test_what_would_be_lost_says_why() -> None:
     assert held.because == "waits for you: description changed differently on both sides"
     assert unsent(VISIT) is not None
     assert unsent(replace(VISIT, share=Share.NEVER)) is None
+
+
+def test_what_the_user_unshared_or_deleted_here_may_be_unsent_too() -> None:
+    for share in (Share.UNSHARED, Share.DROPPED, Share.DELETED):
+        assert unsent(replace(VISIT, share=share)) is not None
+
+
+def test_an_entry_that_is_held_as_a_whole_is_named_so() -> None:
+    held = unsent(replace(VISIT, held=(Held("", "changed here, deleted on the server"),)))
+    assert held is not None
+    assert held.because == "waits for you: the entry changed here, deleted on the server"
+
+
+def test_an_entry_whose_server_tells_another_text_for_the_same_version_is_unchanged() -> None:
+    assert fate_seen(VISIT, Resource("a.ics", "1", "the same, served otherwise")).fate is Fate.DELETED

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from syncengine.core.sync.roles import gets_item
+from syncengine.core.sync.roles import declined, gets_item, newer_revision
 from syncengine.model.activity import Activity, Origin
 from syncengine.model.values import Values
 from tests.core.mapping_world import EVENTS, context
@@ -31,3 +31,30 @@ def test_an_address_only_the_directory_knows_is_the_users_too() -> None:
 
 def test_others_are_not_the_user() -> None:
     assert not _gets_item(("bob@corp.example",), ("ada@home.example",))
+
+
+@pytest.mark.parametrize(
+    ("mine", "theirs", "newer"),
+    [("2", "1", True), ("1", "2", False), ("1", "1", None), (None, "1", None), ("1", None, None), (None, None, None)],
+)
+def test_of_two_revisions_one_is_newer_or_nobody_can_tell(
+    mine: str | None, theirs: str | None, newer: bool | None
+) -> None:
+    assert newer_revision({"revision": mine}, {"revision": theirs}) is newer
+
+
+@pytest.mark.parametrize(
+    ("who", "organizer", "is_declined"),
+    [
+        (("ada@home.example",), "bob@corp.example", True),
+        (("ada@corp.example",), "bob@corp.example", True),
+        (("bob@corp.example",), "cid@corp.example", False),
+        ((), "bob@corp.example", False),
+        (("ada@home.example",), "Ada@Home.example", False),
+    ],
+)
+def test_the_user_has_declined_by_any_own_address_unless_they_organize(
+    who: tuple[str, ...], organizer: str, is_declined: bool
+) -> None:
+    me = replace(context(), user_addresses=("ada@home.example",))
+    assert declined({"declined": who, "organizer": organizer}, me) is is_declined

@@ -154,9 +154,10 @@ path = "calendar"
 def test_configured_mailboxes_are_opened(desk: Desk) -> None:
     """With what the configuration says; no connection is made before something is asked."""
     from syncengine.bootstrap import open_pim
-    from syncengine.config import PimConfig, Secret
+    from syncengine.config import PimConfig
     from syncengine.errors import ConfigError
     from syncengine.model.pim import Kind
+    from syncengine.secrets import Secret
 
     secret = Secret("text", "geheim", "pim[mail].password")
     imap = PimConfig("mail", "imap", url="imaps://mail.example.com", username="me", password=secret, since=30)

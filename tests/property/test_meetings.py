@@ -83,7 +83,7 @@ class Meetings(RuleBasedStateMachine):
 
     @initialize()
     def begin(self) -> None:
-        self.world = World(names=EVERYBODY, more=MORE)
+        self.world = World(names=EVERYBODY, more=MORE, mails=True)
 
     def teardown(self) -> None:
         if self.world is None:

@@ -93,9 +93,12 @@ QUIET = Trouble()
 
 
 class ShakyPim(MemoryPim):
-    """A connection to a calendar that can be killed, and that refuses to delete what the user made (ACT-7)."""
+    """A connection to a calendar that can be killed, and that refuses to delete what the user made (ACT-7). `mails`:
+    its server would mail attendees, so no entry that has any may be written."""
 
-    def __init__(self, calendar: Calendar, trouble: Trouble, fuse: Fuse, rewrite: Callable[[str], str]) -> None:
+    def __init__(
+        self, calendar: Calendar, trouble: Trouble, fuse: Fuse, rewrite: Callable[[str], str], *, mails: bool = False
+    ) -> None:
         calls: dict[str, Iterator[frozenset[Fault]]] = {
             "changes": iter(trouble.changes),
             "fetch": iter(trouble.fetch),
@@ -107,19 +110,25 @@ class ShakyPim(MemoryPim):
             fuse.point()
             return next(calls[call], frozenset())
 
-        super().__init__(calendar, faults=Faults(decide, rewrite))
+        super().__init__(calendar, faults=Faults(decide, rewrite), mails_attendees=mails)
         self.fuse = fuse
 
     def create(self, href: str, text: str) -> Written:
+        self._mails_nobody(text)
         return self._done(super().create(href, text))
 
     def update(self, href: str, text: str, etag: str) -> Written:
+        stored = self.collection.items.get(href)
+        self._mails_nobody(text + (stored.text if stored else ""))
         return self._done(super().update(href, text, etag))
 
     def delete(self, href: str, etag: str) -> None:
         stored = self.collection.items.get(href)
         assert stored is None or "UID:activity-" in stored.text, f"the product deletes an item it did not make: {href}"
         self._done(super().delete(href, etag))
+
+    def _mails_nobody(self, text: str) -> None:
+        assert not (self.mails_attendees and "ATTENDEE" in text), f"this would mail its attendees: {text}"
 
     def _done(self, answer: T) -> T:
         self.fuse.point()
@@ -216,6 +225,7 @@ class User:
     state_file: Path
     calendar: Calendar = field(default_factory=Calendar)
     rewrite: Callable[[str], str] = keeps
+    mails_attendees: bool = False
     state: MortalState | None = None
 
 
@@ -242,9 +252,17 @@ class World:
     """The users, one and two unless said otherwise, the server, and what can happen to them."""
 
     def __init__(
-        self, *, rounds: bool = False, rewrite: str = "keeps", names: Sequence[str] = ("one", "two"), more: str = ""
+        self,
+        *,
+        rounds: bool = False,
+        rewrite: str = "keeps",
+        names: Sequence[str] = ("one", "two"),
+        more: str = "",
+        mails: bool = False,
     ) -> None:
-        """`more`: a directory, as JSON, of people beyond those of the scenarios."""
+        """`more`: a directory, as JSON, of people beyond those of the scenarios. `mails`: calendar servers that would
+        mail attendees."""
+        self.mails = mails
         self.folder = Path(tempfile.mkdtemp(prefix="syncengine-world-"))
         shutil.copy(_templates() / "activities.db", self.folder / "activities.db")
         self.store: ActivityStore = open_store(f"sqlite:///{self.folder}/activities.db")
@@ -300,7 +318,7 @@ class World:
         fuse = Fuse(trouble.kill_at)
         state = self.state(name)
         state.fuse = fuse
-        pim = ShakyPim(user.calendar, trouble, fuse, user.rewrite)
+        pim = ShakyPim(user.calendar, trouble, fuse, user.rewrite, mails=self.mails)
         both = CALENDAR_KINDS
         work = Work(
             state=state,

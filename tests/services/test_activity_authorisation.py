@@ -84,7 +84,13 @@ def test_a_series_of_hers_takes_no_occurrences_of_others_along(web: Web, carol: 
     """Nobody known owns either, and she knows the id of the series; what others changed of it stays."""
     _store, url, tokens = web
     bob = HttpActivityServer(url, tokens["e-bob"])
-    changed = {**meeting("bob"), "owner": "e-generic", "integration_id": "s/20260309", "series": "s", "participants": ()}
+    changed = {
+        **meeting("bob"),
+        "owner": "e-generic",
+        "integration_id": "s/20260309",
+        "series": "s",
+        "participants": (),
+    }
     hers = {**meeting("carol"), "owner": "e-generic", "integration_id": "s", "participants": ()}
     (occurrence,) = bob.apply([Insert(new_id(), new_id(), changed, ())])
     (series,) = carol.apply([Insert(new_id(), new_id(), hers, ())])
