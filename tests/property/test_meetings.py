@@ -254,6 +254,8 @@ class Meetings(RuleBasedStateMachine):
     def leave_server_meeting(self, pick: int, name: str) -> None:
         """Somebody deletes the entry the product made: they are out of it."""
         identity = sorted(self.shown)[pick % len(self.shown)]
+        if self.here.state(name).intents("pim"):
+            return  # whether it was made at all nobody has told the client yet: it makes it again
         if f"activity-{identity}" in self.here.items(name):
             self.here.drop(name, f"activity-{identity}")
             self.shown[identity].discard(name)

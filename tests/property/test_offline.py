@@ -39,8 +39,8 @@ class Told:
 
     def meet(self) -> None:
         if self.here and self.there:
-            self.expected = None
-        elif self.here:
+            self.expected = None  # held from now on, whatever else is said on one side
+        elif self.here and self.expected is not None:
             unclear = self.killed and len(self.here) > 1
             self.expected = None if unclear else self.here.get("item", next(iter(self.here.values())))
         elif self.there and self.expected is not None:
