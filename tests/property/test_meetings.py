@@ -330,6 +330,10 @@ class Meetings(RuleBasedStateMachine):
         assert activity["owner"] == owner or (owner == ORGANIZER and ORGANIZER not in sharing), "the owner is wrong"
         team = set(activity["employees"] or ())  # type: ignore[arg-type]
         assert sharing <= team, f"{sharing - team} share {meeting.uid} and are not on its team"
+        declined = {n for n in meeting.copies if meeting.answers.get(n) == "DECLINED"}
+        assert not declined & team, f"{declined & team} have declined {meeting.uid} and are on its team"
+        if owner == "generic" and not meeting.off:  # the newest revision counts, whoever's copy brought it
+            assert (activity["description"], activity["planned"]) == (meeting.subject, at(meeting.minute))
         if owner == ORGANIZER and ORGANIZER in sharing:
             assert activity["description"] == meeting.subject
             assert activity["planned"] == at(meeting.minute)
