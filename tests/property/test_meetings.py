@@ -81,9 +81,15 @@ class Meetings(RuleBasedStateMachine):
         self.number = 0
         self.world: World | None = None
 
-    @initialize()
-    def begin(self) -> None:
+    @initialize(outside=st.booleans(), delivered=st.sets(INVITEE), synced=st.lists(WHO, max_size=3))
+    def begin(self, outside: bool, delivered: set[str], synced: list[str]) -> None:
+        """A meeting for both invitees, as far on its way as the story says."""
         self.world = World(names=EVERYBODY, more=MORE, mails=True)
+        self._organize(set(INVITEES), outside)
+        for name in sorted(delivered):
+            self._deliver(self.meetings[0], name)
+        for name in synced:
+            self._run(name, w.QUIET)
 
     def teardown(self) -> None:
         if self.world is None:
@@ -106,6 +112,9 @@ class Meetings(RuleBasedStateMachine):
     @precondition(lambda self: len(self.meetings) < 3)
     @rule(invited=SOME, outside=st.booleans())
     def organize(self, invited: set[str], outside: bool) -> None:
+        self._organize(invited, outside)
+
+    def _organize(self, invited: set[str], outside: bool) -> None:
         self.number += 1
         organizer = OUTSIDE if outside else address(ORGANIZER)
         meeting = Meeting(f"meet-{self.number}", organizer, set(invited), f"s{self.number:03d}", self.number)
@@ -274,6 +283,9 @@ class Meetings(RuleBasedStateMachine):
     @rule(name=WHO)
     def sync(self, name: str) -> None:
         self._run(name, w.QUIET)
+        by_hand = {meeting.uid for meeting in self.meetings if meeting.by_hand}
+        held = [(p.key, h) for p in self.here.proxies(name) for h in p.held if p.key not in by_hand]
+        assert not held, f"{name}: in conflict on the way: {held}"
 
     @rule(name=WHO, trouble=TROUBLE)
     def sync_in_trouble(self, name: str, trouble: Trouble) -> None:
