@@ -34,6 +34,8 @@ MORE = """{"employees": [{"id": "four", "name": "User Four", "addresses": ["four
 
 WHO = st.sampled_from(EVERYBODY)
 INVITEE = st.sampled_from(INVITEES)
+ANSWER = st.sampled_from(["ACCEPTED", "DECLINED", "TENTATIVE"])
+ANSWERS = st.dictionaries(INVITEE, ANSWER)
 SOME = st.sets(INVITEE, min_size=1)
 PICK = st.integers(0, 3)
 
@@ -81,13 +83,17 @@ class Meetings(RuleBasedStateMachine):
         self.number = 0
         self.world: World | None = None
 
-    @initialize(outside=st.booleans(), delivered=st.sets(INVITEE), synced=st.lists(WHO, max_size=3))
-    def begin(self, outside: bool, delivered: set[str], synced: list[str]) -> None:
+    @initialize(outside=st.booleans(), delivered=st.sets(INVITEE), synced=st.lists(WHO, max_size=3), answers=ANSWERS)
+    def begin(self, outside: bool, delivered: set[str], synced: list[str], answers: dict[str, str]) -> None:
         """A meeting for both invitees, as far on its way as the story says."""
         self.world = World(names=EVERYBODY, more=MORE, mails=True)
         self._organize(set(INVITEES), outside)
         for name in sorted(delivered):
             self._deliver(self.meetings[0], name)
+        for name in sorted(answers):
+            self._answer(self.meetings[0], name, answers[name])
+        if answers:
+            self.hear_answers(self.meetings[0])
         for name in synced:
             self._run(name, w.QUIET)
 
@@ -153,9 +159,11 @@ class Meetings(RuleBasedStateMachine):
             self.here.put(name, meeting.uid, meeting.copies[name])
 
     @SOMETHING
-    @rule(pick=PICK, name=INVITEE, answer=st.sampled_from(["ACCEPTED", "DECLINED", "TENTATIVE"]))
+    @rule(pick=PICK, name=INVITEE, answer=ANSWER)
     def answer(self, pick: int, name: str, answer: str) -> None:
-        meeting = self._pick(pick)
+        self._answer(self._pick(pick), name, answer)
+
+    def _answer(self, meeting: Meeting, name: str, answer: str) -> None:
         if name not in meeting.copies or name not in meeting.invited:
             return
         old = meeting.copies[name]
@@ -168,7 +176,9 @@ class Meetings(RuleBasedStateMachine):
     @rule(pick=PICK)
     def hear(self, pick: int) -> None:
         """The answers reach the organizer's calendar."""
-        meeting = self._pick(pick)
+        self.hear_answers(self._pick(pick))
+
+    def hear_answers(self, meeting: Meeting) -> None:
         answers = meeting.answers | dict.fromkeys(meeting.quit, "DECLINED")
         if meeting.off or meeting.heard == answers:
             return
@@ -343,7 +353,8 @@ class Meetings(RuleBasedStateMachine):
         assert activity["owner"] == owner or (owner == ORGANIZER and ORGANIZER not in sharing), "the owner is wrong"
         team = set(activity["employees"] or ())  # type: ignore[arg-type]
         assert sharing <= team, f"{sharing - team} share {meeting.uid} and are not on its team"
-        declined = {n for n in meeting.copies if meeting.answers.get(n) == "DECLINED"}
+        said_no = {n for n in meeting.copies if meeting.answers.get(n) == "DECLINED"}
+        declined = {n for n in said_no if meeting.heard.get(n) == "DECLINED"}  # until then the organizer counts on them
         assert not declined & team, f"{declined & team} have declined {meeting.uid} and are on its team"
         if owner == "generic" and not meeting.off:  # the newest revision counts, whoever's copy brought it
             assert (activity["description"], activity["planned"]) == (meeting.subject, at(meeting.minute))
