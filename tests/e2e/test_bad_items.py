@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -53,19 +54,25 @@ def write_huge(path: Path) -> None:
     path.chmod(0o644)
 
 
+MEASURED = """
+import pathlib, sys
+from syncengine.cli.main import main
+try:
+    main()
+finally:
+    pathlib.Path(sys.argv[-1]).with_name("memory").write_text(pathlib.Path("/proc/self/status").read_text())
+"""
+
+
 def run_alone(desk: Desk) -> tuple[dict[str, Any], int]:
-    """The report of a run in a process of its own, and the most memory it had, in kB."""
-    out = desk.folder / "report"
-    command = [sys.executable, "-c", "from syncengine.cli.main import main; main()"]
-    process = os.posix_spawn(
-        sys.executable,
-        [*command, "sync", "--json", "--config", str(desk.config)],
-        {**os.environ, "PYTHONPATH": str(ROOT)},
-        file_actions=[(os.POSIX_SPAWN_OPEN, 1, str(out), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)],
-    )
-    _, status, used = os.wait4(process, 0)
-    assert os.waitstatus_to_exitcode(status) == 0, out.read_text()
-    return json.loads(out.read_text()), used.ru_maxrss
+    """The report of a run in a process of its own, and the most memory it had, in kB. What the system says of a child
+    that has ended (ru_maxrss) would count the memory of its parent, too."""
+    command = [sys.executable, "-c", MEASURED, "sync", "--json", "--config", str(desk.config)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    status = desk.config.with_name("memory").read_text()
+    return json.loads(done.stdout), int(status.partition("VmHWM:")[2].split()[0])
 
 
 def explained(desk: Desk, key: str) -> str:
