@@ -7,8 +7,6 @@ from contextlib import contextmanager
 from tempfile import SpooledTemporaryFile
 from typing import BinaryIO, cast
 
-from syncengine.errors import ItemError
-
 PIECE = 256 * 1024
 """Bytes that are moved at a time."""
 IN_MEMORY = 4 * PIECE
@@ -29,12 +27,3 @@ def pieces_of(file: BinaryIO, limit: int) -> Iterator[bytes]:
     while limit > 0 and (piece := file.read(min(PIECE, limit))):
         limit -= len(piece)
         yield piece
-
-
-def read_only(where: str) -> ItemError:
-    """What every attempt to write into a mailbox is answered with (EML-2)."""
-    return ItemError(
-        "Messages are only read: nothing is written into a mailbox.",
-        where=where,
-        fix="Move or delete the message in the mail program.",
-    )

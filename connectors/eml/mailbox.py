@@ -10,10 +10,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import BinaryIO, NoReturn
+from typing import BinaryIO
 
 from connectors.folder import Folder, etag_of
-from connectors.spool import pieces_of, read_only, spooled
+from connectors.read_only import ReadOnly
+from connectors.spool import pieces_of, spooled
 from syncengine.core.mime.resource import header_block, text_of
 from syncengine.errors import ItemError, NotThere
 from syncengine.model.pim import Fetched, Kind, Missing, PimChanges, Resource, Unreadable
@@ -21,13 +22,12 @@ from syncengine.model.pim import Fetched, Kind, Missing, PimChanges, Resource, U
 SUFFIX = ".eml"
 
 
-class EmlFolder:
+class EmlFolder(ReadOnly):
     """One such folder; it implements `ports.Mailbox`. There are no sync tokens: every listing is complete.
 
     A message was received when its file was last written."""
 
     kinds = frozenset({Kind.EMAIL})
-    mails_attendees = False
 
     def __init__(self, path: str | Path) -> None:
         self._folder = Folder(path, SUFFIX)
@@ -44,18 +44,6 @@ class EmlFolder:
 
     def open(self, href: str, limit: int) -> AbstractContextManager[BinaryIO]:
         return spooled(self._pieces(href, limit))
-
-    def create(self, href: str, text: str) -> NoReturn:
-        raise read_only(href)
-
-    def update(self, href: str, text: str, etag: str) -> NoReturn:
-        raise read_only(href)
-
-    def delete(self, href: str, etag: str) -> NoReturn:
-        raise read_only(href)
-
-    def href_for(self, uid: str) -> NoReturn:
-        raise read_only(uid)
 
     def close(self) -> None:
         """Nothing is held open between calls."""

@@ -16,12 +16,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Any, BinaryIO, NoReturn
+from typing import Any, BinaryIO
 
 from connectors.imap import known, quirks
 from connectors.imap.known import Ask, Name, Seen, Status, Token
 from connectors.imap.wire import Broken, Refused, Wire
-from connectors.spool import PIECE, read_only, spooled
+from connectors.read_only import ReadOnly
+from connectors.spool import PIECE, spooled
 from syncengine.core.mime.resource import MOST_HEAD, text_of
 from syncengine.errors import ItemError, NotThere, Problem, SideError, Unreachable, Vanished
 from syncengine.model.pim import Fetched, Kind, Missing, PimChanges, Resource, Unreadable
@@ -44,7 +45,7 @@ class _News:
     seen: Seen
 
 
-class ImapMailbox:
+class ImapMailbox(ReadOnly):
     """Some folders of one account; it implements `ports.Mailbox`.
 
     `url`: `imaps://host[:port]`, or `imap://host[:port]` for STARTTLS. `auth`: password, or oauth2 (`password` is then
@@ -52,7 +53,6 @@ class ImapMailbox:
     received within them is looked at. `timeout`, `verify`, `allow_plain`: see `Wire`. Raises ConfigError."""
 
     kinds = frozenset({Kind.EMAIL})
-    mails_attendees = False
 
     def __init__(
         self,
@@ -99,18 +99,6 @@ class ImapMailbox:
 
     def open(self, href: str, limit: int) -> AbstractContextManager[BinaryIO]:
         return spooled(self._whole(href, limit))
-
-    def create(self, href: str, text: str) -> NoReturn:
-        raise read_only(href)
-
-    def update(self, href: str, text: str, etag: str) -> NoReturn:
-        raise read_only(href)
-
-    def delete(self, href: str, etag: str) -> NoReturn:
-        raise read_only(href)
-
-    def href_for(self, uid: str) -> NoReturn:
-        raise read_only(uid)
 
     def close(self) -> None:
         self._wire.close()

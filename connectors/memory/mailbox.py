@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import BinaryIO, NoReturn
+from typing import BinaryIO
 
 from connectors.memory.pim import Collection, Faults, MemoryPim
-from connectors.spool import read_only
+from connectors.read_only import ReadOnly
 from syncengine.core.mime.resource import header_block, text_of
 from syncengine.errors import NotThere
 from syncengine.model.pim import Kind
@@ -29,7 +29,7 @@ class Mails:
     next: int = 1
 
 
-class MemoryMailbox(MemoryPim):
+class MemoryMailbox(ReadOnly, MemoryPim):
     """One connection to a mailbox; it implements `ports.Mailbox`. Several may share the same `mails`."""
 
     def __init__(self, mails: Mails | None = None, *, faults: Faults | None = None) -> None:
@@ -66,15 +66,3 @@ class MemoryMailbox(MemoryPim):
         if href not in self.mails.messages:
             raise NotThere("The message is not there any more.", where=href)
         yield io.BytesIO(self.mails.messages[href][0][:limit])
-
-    def create(self, href: str, text: str) -> NoReturn:
-        raise read_only(href)
-
-    def update(self, href: str, text: str, etag: str) -> NoReturn:
-        raise read_only(href)
-
-    def delete(self, href: str, etag: str) -> NoReturn:
-        raise read_only(href)
-
-    def href_for(self, uid: str) -> NoReturn:
-        raise read_only(uid)
