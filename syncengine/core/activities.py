@@ -19,7 +19,7 @@ from syncengine.errors import ItemError
 from syncengine.model.activity import FIELDS, Activity, Origin, value_of
 from syncengine.model.commands import NaturalKey
 from syncengine.model.directory import Directory, Employee, canonical_address
-from syncengine.model.values import Value, Values
+from syncengine.model.values import Value, Values, ids
 
 IDENTIFYING = frozenset({"integration_id", "description"})
 """A natural key needs one of these: nobody may join a stranger's activity by guessing its owner and time alone."""
@@ -43,11 +43,6 @@ class Caller:
     @property
     def id(self) -> str:
         return self.employee.id
-
-
-def ids(value: Value) -> frozenset[str]:
-    """The members of a list of ids or addresses."""
-    return frozenset(str(v) for v in value) if isinstance(value, tuple) else frozenset()
 
 
 def _sorted(values: Iterable[str]) -> tuple[str, ...]:

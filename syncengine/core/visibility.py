@@ -14,7 +14,7 @@ from syncengine.core.filters import RECORDS, activity_passes, record_passes
 from syncengine.model.activity import Activity
 from syncengine.model.directory import Contact, Directory, Employee, Opportunity, Record, RecordKey, names
 from syncengine.model.filters import View
-from syncengine.model.values import Value
+from syncengine.model.values import ids
 from syncengine.model.visibility import Given
 
 ACCOUNT, CONTACT, OPPORTUNITY = RECORDS
@@ -89,16 +89,12 @@ def without_relations(record: Record) -> Record:
 def parents(activity: Activity) -> frozenset[RecordKey]:
     """The records an activity stands under (ACT-10)."""
     found = {(kind, str(activity[kind.value])) for kind in (ACCOUNT, OPPORTUNITY) if activity[kind.value]}
-    return frozenset(found | {(CONTACT, contact) for contact in members(activity["contacts"])})
+    return frozenset(found | {(CONTACT, contact) for contact in ids(activity["contacts"])})
 
 
 def stands_under(activity: Activity, record_id: str) -> bool:
     """Whether it is listed under the account, contact, opportunity or employee with this id."""
-    return record_id in {identity for _, identity in parents(activity)} | members(activity["employees"])
-
-
-def members(value: Value) -> frozenset[str]:
-    return frozenset(str(v) for v in value) if isinstance(value, tuple) else frozenset()
+    return record_id in {identity for _, identity in parents(activity)} | ids(activity["employees"])
 
 
 def given_activity(activity: Activity, employee: str, view: View | None, complete: Collection[RecordKey]) -> Given:
@@ -106,9 +102,7 @@ def given_activity(activity: Activity, employee: str, view: View | None, complet
 
     The team comes first; what somebody else keeps private is never shown for a relation's sake (PRV-1). Who has told
     the server no view is given the activities of their team only."""
-    if employee in members(activity["employees"]) and (
-        view is None or activity_passes(view, activity.values, employee)
-    ):
+    if employee in ids(activity["employees"]) and (view is None or activity_passes(view, activity.values, employee)):
         return Given.COMPLETE
     if view is None or activity["private"]:
         return Given.NOT
@@ -140,7 +134,7 @@ def to_look_at(activity: Activity, complete: Collection[RecordKey]) -> Activity:
             values.pop(kind.value, None)
     if (CONTACT, str(values.get("primary_contact"))) not in complete:
         values.pop("primary_contact", None)
-    values["contacts"] = tuple(c for c in sorted(members(activity["contacts"])) if (CONTACT, c) in complete)
+    values["contacts"] = tuple(c for c in sorted(ids(activity["contacts"])) if (CONTACT, c) in complete)
     if not values["contacts"]:
         del values["contacts"]
     return replace(activity, values=values, complete=False)

@@ -139,3 +139,8 @@ _WORDS = {
 def empty(kind: FieldType) -> Value:
     """What a field of this type holds when nobody has filled it."""
     return _EMPTY.get(kind)
+
+
+def ids(value: Value) -> frozenset[str]:
+    """The members of a list of ids or addresses."""
+    return frozenset(str(v) for v in value) if isinstance(value, tuple) else frozenset()

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from syncengine.core.activities import Caller, ids, inserted, updated
+from syncengine.core.activities import Caller, inserted, updated
 from syncengine.core.activity_values import keeping_length
 from syncengine.core.mapping.context import Context
 from syncengine.core.sync.roles import Role, role_in
@@ -22,7 +22,7 @@ from syncengine.model.activity import SERVER_ONLY, Activity
 from syncengine.model.directory import Directory, canonical_address
 from syncengine.model.pim import Kind
 from syncengine.model.proxy import Proxy, Share, There, same
-from syncengine.model.values import Values
+from syncengine.model.values import Values, ids
 from syncengine.ports import ClientState
 from syncengine.services.activity_editing import typed
 

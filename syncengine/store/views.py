@@ -17,10 +17,11 @@ from typing import Any
 import sqlalchemy as sa
 
 from syncengine.core.filters import RECORDS, view_from_json, view_to_json
-from syncengine.core.visibility import Eyes, given_activity, members, parents, touched
+from syncengine.core.visibility import Eyes, given_activity, parents, touched
 from syncengine.model.activity import Activity
 from syncengine.model.directory import Directory, RecordKey, RecordType
 from syncengine.model.filters import View
+from syncengine.model.values import ids
 from syncengine.model.visibility import Given
 from syncengine.store import server_tables as t
 from syncengine.store.server_directory import upsert
@@ -223,13 +224,13 @@ class Views:
             rows = {row.employee_id: (row.live, row.complete) for row in self._connection.execute(query)}
         self._relate(activity, new=new)
         near = self._complete_for_whom(activity) if self._texts else {}
-        for one in sorted({*members(activity["employees"]), *rows, *near}):
+        for one in sorted({*ids(activity["employees"]), *rows, *near}):
             given = given_activity(activity, one, self.of(one), near.get(one, ()))
             self._give_activity(activity, one, given, rows.get(one), again=True)
         self._write()
 
     def _relate(self, activity: Activity, *, new: bool) -> None:
-        contacts = sorted(members(activity["contacts"]))
+        contacts = sorted(ids(activity["contacts"]))
         c = t.activity_contact.c
         if not new:
             stays = among(self._connection, c.contact_id, contacts)
@@ -285,7 +286,7 @@ class Views:
         again: it has changed, so who is given it hears of it in any case; and so does a member of the team whose own
         view leaves it out, for whom it may just have been stored."""
         now = (int(given is not Given.NOT), int(given is Given.COMPLETE))
-        on_team = employee_id in members(activity["employees"])
+        on_team = employee_id in ids(activity["employees"])
         was_live = before is not None and before[0] == 1
         if not now[0] and not was_live and not on_team:
             return
