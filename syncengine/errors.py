@@ -72,9 +72,13 @@ class Stopped(SyncEngineError):
 
 
 class SideError(SyncEngineError):
-    """A side as a whole cannot be used now."""
+    """A side as a whole cannot be used now. `retry_after`: seconds it asked to be left alone (RFC 9110 10.2.3)."""
 
     exit_code = 4
+
+    def __init__(self, what: str, *, where: str = "", fix: str = "", retry_after: float | None = None) -> None:
+        super().__init__(what, where=where, fix=fix)
+        self.retry_after = retry_after
 
 
 class Unreachable(SideError):

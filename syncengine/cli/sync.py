@@ -130,11 +130,19 @@ def confirm(run: str, config_path: Path | None, accept: bool) -> int:
         stack.callback(state.close)
         if not accept:
             doomed = braking.asked_about(state, run)
+            question = braking.asked(state, run)
+            if question is not None:
+                click.echo(f"{question.what}\n  where: {question.where}\nConfirm with --accept.")
+                return Stopped.exit_code
             print_table(["item", "subject", "deleted on"], [(d.key, d.description, d.side) for d in doomed])
             click.echo(f"Deletions that wait: {len(doomed)}; confirm with --accept.")
             return Stopped.exit_code
         stack.enter_context(state.lock())
         accepted = braking.accept(state, run)
+        question = braking.asked(state, run)
+    if question is not None:
+        click.echo('Confirmed; "syncengine sync" goes on.')
+        return 0
     click.echo(f'Deletions accepted: {len(accepted)}; "syncengine sync" passes them on.')
     return 0
 

@@ -31,6 +31,7 @@ class Share(StrEnum):
     UNSHARED = "unshared"  # the user took it out, or the server deleted its activity: never linked again by itself
     DROPPED = "deleted here"  # the user wants no item here; the activity stays, and so does the user on its team
     DELETED = "to be deleted"  # the user deleted the activity with this program; the next run passes it on
+    RESTORED = "to be put back"  # the item is gone, and somebody wants it back: the next run writes it again
 
 
 class There(StrEnum):
@@ -108,6 +109,7 @@ class Proxy:
     alone: Alone = Alone.NO
     more_from: date | None = None  # the day from which a sync can tell the server more of an endless series (REC-4)
     shown: Values = field(default_factory=dict)
+    undone: frozenset[str] = frozenset()  # fields a run changed and somebody undid: held until one says what stands
 
     @property
     def activity_id(self) -> str:

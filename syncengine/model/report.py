@@ -36,6 +36,18 @@ class Doomed:
     side: str
 
 
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Why a run stopped that is not about single deletions. `subject` says which one exactly (another server's
+    identity, a mapping's digest): only what was confirmed passes, and only once it is asked again in these words.
+    `what` and `where` are for people."""
+
+    kind: str
+    subject: str
+    what: str
+    where: str
+
+
 @dataclass(slots=True)
 class Report:
     """Filled while a run goes on. `writes` counts (side, what was done); `conflicts` are (key, description, held);
@@ -55,6 +67,7 @@ class Report:
     notices: list[Problem] = field(default_factory=list)
     conflicts: list[tuple[str, str, Held]] = field(default_factory=list)
     deletions: list[Doomed] = field(default_factory=list)
+    question: Question | None = None
     reason: str = ""
 
     @property

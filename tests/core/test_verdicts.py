@@ -55,6 +55,7 @@ SHARING = {
     **dict.fromkeys((H.UNSHARED, H.QUIT), Share.UNSHARED),
     **dict.fromkeys((H.DROPPING, H.DROPPED), Share.DROPPED),
     **dict.fromkeys((H.REMOVED, H.RESIGNED), Share.DELETED),
+    H.WANTED: Share.RESTORED,
 }
 
 
@@ -90,7 +91,7 @@ def _item(values: Values, here: Here, made: bool) -> ItemState:
     text = new(Kind.EVENT, "lunch", {"summary": "Lunch", "dtstart": start, "dtend": end}, NOW)
     if here is H.CHANGED:
         text = write(text, {"location": "Canteen"}, ZoneInfo("UTC"))
-    return ItemState("work", HREF, '"1"', text, "lunch", made=made, gone=here in (H.GONE, H.LEFT, H.DROPPED))
+    return ItemState("work", HREF, '"1"', text, "lunch", made=made, gone=here in (H.GONE, H.LEFT, H.DROPPED, H.WANTED))
 
 
 # --- what is seen of a decision --------------------------------------------------------------------------------------
@@ -521,6 +522,42 @@ def resigned_same(seen: Seen) -> None:
 
 resigned_changed = resigned_same
 resigned_absent = resigned_deleted = resigned_left = removed_absent
+
+
+def wanted_same(seen: Seen) -> None:
+    """The item is written again as it was, under its own name; the server hears nothing."""
+    _is_back(seen)
+    after = _kept(seen)
+    assert (after.share, after.there, after.server) == (Share.SHARED, seen.before.there, seen.before.server)
+
+
+def _is_back(seen: Seen) -> None:
+    tells(seen, None)
+    assert seen.decision.verdict is V.RESTORE
+    assert seen.writes == (("pim", "created"),)
+    before, after = seen.before.item, _kept(seen).item
+    assert before is not None
+    assert after is not None
+    assert (after.href, after.text, after.made, after.gone) == (before.href, before.text, before.made, False)
+
+
+wanted_absent = wanted_changed = wanted_same
+
+
+def wanted_deleted(seen: Seen) -> None:
+    """The activity is gone for good; the item, back again, becomes a new one."""
+    _is_back(seen)
+    after = _kept(seen)
+    assert (after.share, after.there, after.server) == (Share.SHARED, There.ABSENT, None)
+    assert (dict(after.agreed), dict(after.stored)) == ({}, {})
+
+
+def wanted_left(seen: Seen) -> None:
+    """The item is back and alone, until its activity can be seen again."""
+    _is_back(seen)
+    after = _kept(seen)
+    assert (after.share, after.there, after.server) == (Share.NEVER, There.ABSENT, None)
+
 
 SITUATIONS = [(h, c) for h in Here for c in Change if (h, c) not in {(H.CHANGED, C.ABSENT), (H.EDITED, C.ABSENT)}]
 """What is not on the server has no base, so nothing of it has *changed*."""

@@ -71,6 +71,8 @@ def absorb(proxy: Proxy, pim: str, resource: Resource, new: Item, type_map: Type
     if proxy.share is Share.DROPPED and proxy.item.gone:  # the user has put it back: it is an item, and not shared
         back = replace(proxy, share=Share.UNSHARED, there=There.ABSENT, server=None, item=state, held=(), shown={})
         return replace(back, agreed={}, stored={}, shadow={}, hold=hold(new, type_map, me))
+    if proxy.share is Share.RESTORED:  # somebody has put it back before us
+        proxy = replace(proxy, share=Share.SHARED)
     later = more_from(new, type_map, me)  # reading it once more is no reason to wait longer with telling more
     if proxy.kind is Kind.EMAIL:  # it is another copy: a message says the same for ever (EML-2)
         return replace(proxy, item=state)

@@ -43,6 +43,8 @@ def dump(proxy: Proxy) -> str:
         doc["more_from"] = proxy.more_from.isoformat()
     if proxy.shown:
         doc["shown"] = _record(proxy.shown)
+    if proxy.undone:
+        doc["undone"] = sorted(proxy.undone)
     return json.dumps(doc, ensure_ascii=False, separators=(",", ":"))
 
 
@@ -71,6 +73,7 @@ def load(identity: str, kind: str | None, share: str, there: str, doc: str, item
         Alone(raw.get("alone", "")),
         date.fromisoformat(raw["more_from"]) if "more_from" in raw else None,
         _values(raw.get("shown", {})),
+        frozenset(raw.get("undone", ())),
     )
 
 

@@ -42,9 +42,12 @@ def merge(proxy: Proxy, rows: Rows, role: Role) -> Merge:
             continue
         here = newer is not False and _counts(name, proxy, rows, role) and not same(proxy.values, proxy.agreed, name)
         there = not same(remote, proxy.stored, name)
-        if not here and not there:
+        undone = name in proxy.undone and not same(proxy.values, remote, name)
+        if not here and not there and not undone:
             continue
-        if same(proxy.values, remote, name):
+        if undone:
+            held.append(_held(name, proxy, "what a run did to it was undone"))
+        elif same(proxy.values, remote, name):
             pull[name] = remote.get(name)  # the same change on both sides: only the base moves
         elif not there:
             push[name] = proxy.values.get(name)
@@ -93,7 +96,12 @@ def _both(
     elif policy is Policy.SERVER:
         pull[name] = there
     else:
-        held.append(Held(name, "changed differently on both sides", proxy.agreed.get(name), here, there))
+        held.append(_held(name, proxy, "changed differently on both sides"))
+
+
+def _held(name: str, proxy: Proxy, because: str) -> Held:
+    there = proxy.server.values.get(name) if proxy.server else None
+    return Held(name, because, proxy.agreed.get(name), proxy.values.get(name), there)
 
 
 def united(name: str, base: Value, here: Value, there: Value) -> Value:

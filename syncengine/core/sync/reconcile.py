@@ -37,6 +37,7 @@ class Here(StrEnum):
     DROPPED = "deleted here only"
     REMOVED = "its activity deleted by its owner"
     RESIGNED = "its activity deleted by a guest"
+    WANTED = "deleted, and wanted back"
 
 
 class Verdict(StrEnum):
@@ -52,6 +53,7 @@ class Verdict(StrEnum):
     FORGET = "forget"
     DROP = "delete the item, and nothing else"
     STAY = "leave it without an item"
+    RESTORE = "put the item back"
     HOLD = "hold"
 
 
@@ -135,6 +137,11 @@ VERDICTS: Mapping[tuple[Here, Change], Row] = {
     (H.RESIGNED, C.CHANGED): Row(V.LEAVE, "deleted here by somebody who does not own it"),
     (H.RESIGNED, C.DELETED): Row(V.DELETE_HERE, "deleted here and on the server"),
     (H.RESIGNED, C.LEFT): Row(V.DELETE_HERE, "deleted here, no longer visible on the server"),
+    (H.WANTED, C.ABSENT): Row(V.RESTORE, "deleted here, put back as asked"),
+    (H.WANTED, C.SAME): Row(V.RESTORE, "deleted here, put back as asked"),
+    (H.WANTED, C.CHANGED): Row(V.RESTORE, "deleted here, put back as asked"),
+    (H.WANTED, C.DELETED): Row(V.RESTORE, "deleted on both sides, put back as asked"),
+    (H.WANTED, C.LEFT): Row(V.RESTORE, "deleted here, put back as asked; no longer visible on the server"),
 }
 """Every pair that can be has its row (what is not on the server has no base to have changed from);
 `tests/core/test_verdicts.py` has one story for each."""
@@ -161,6 +168,8 @@ def here(proxy: Proxy, merged: Merge | None, role: Role) -> Here:
         return Here.REMOVED if owner else Here.RESIGNED
     if proxy.share is Share.DROPPED:
         return Here.DROPPING if proxy.has_item else Here.DROPPED
+    if proxy.share is Share.RESTORED:
+        return Here.WANTED
     if proxy.item is None:
         return Here.EDITED if merged and merged.here else Here.NOTHING
     if proxy.item.gone:
@@ -239,6 +248,16 @@ def _unlink(d: Decision, merged: Merge | None, keys: tuple[NaturalKey, ...], com
     return replace(d, proxy=unlinked(d.proxy))
 
 
+def _restore(d: Decision, merged: Merge | None, keys: tuple[NaturalKey, ...], command_id: str) -> Decision:
+    """The item is written again first; what becomes of its activity is decided after that, as of any item. What the
+    server has deleted is made anew there; what is out of sight may be linked again."""
+    if d.proxy.there is There.DELETED:
+        return replace(d, proxy=replace(unlinked(d.proxy), share=Share.RESTORED))
+    if d.proxy.there is There.LEFT:
+        return replace(d, proxy=unlinked(replace(d.proxy, share=Share.SHARED)))
+    return d
+
+
 def _hold(d: Decision, merged: Merge | None, keys: tuple[NaturalKey, ...], command_id: str) -> Decision:
     return replace(d, proxy=replace(d.proxy, held=(Held("", d.because),)))
 
@@ -256,6 +275,7 @@ _CARRY_OUT = {
     Verdict.FORGET: _rest,
     Verdict.DROP: _rest,
     Verdict.STAY: _rest,
+    Verdict.RESTORE: _restore,
     Verdict.HOLD: _hold,
 }
 

@@ -177,6 +177,15 @@ def without_activity(proxy: Proxy) -> Proxy:
     return replace(proxy, server=None, item=None, there=There.ABSENT)
 
 
+def restored(proxy: Proxy, because: str) -> ItemWrite:
+    """Write a deleted item again as it last was, under its own name."""
+    assert proxy.item is not None
+    item = replace(proxy.item, etag="", gone=False)
+    share = Share.SHARED if proxy.share is Share.RESTORED else proxy.share
+    after = replace(proxy, item=item, share=share)
+    return ItemWrite(Verb.CREATE, item.pim, item.href, item.text, "", because, after)
+
+
 def dropped(proxy: Proxy, because: str) -> ItemWrite:
     """Delete the item alone, whoever made it: its user asked for it (ACT-14). What is remembered is that there is to
     be none, unless the activity is gone as well."""

@@ -1,7 +1,10 @@
-"""The brake of a run, and how a person releases it (SYN-4).
+"""The brakes of a run, and how a person releases them (SYN-4).
 
 A stopped run keeps what it would have deleted; confirming that run accepts just this, as far as it is still to be
 deleted. What is not to be deleted any more is not accepted any more either.
+
+Whatever else looks like an accident is a `Question`: the run stops with it, and goes on once a person has confirmed
+the run that asked, for just this question and no other.
 """
 
 from __future__ import annotations
@@ -10,12 +13,13 @@ from typing import Any
 
 from syncengine.core.sync.brakes import brake
 from syncengine.errors import ConfigError, Stopped
-from syncengine.model.report import Doomed, RunState
+from syncengine.model.report import Doomed, Question, RunState
 from syncengine.ports import ClientState
 from syncengine.services.sync.work import Work
 
 REMOVAL = "removal"
 """The fact that says that the removal of the product has begun."""
+_ACCEPTED = "accepted question"
 
 
 def check_not_removed(work: Work) -> None:
@@ -27,6 +31,22 @@ def check_not_removed(work: Work) -> None:
         "The product is being removed; nothing is synchronized any more.",
         where=work.state.path,
         fix='Finish it with "syncengine remove --yes"; after that it can be set up anew.',
+    )
+
+
+def ask(work: Work, question: Question, fix: str) -> None:
+    """Raises Stopped, unless a person has confirmed just this question. A dry run notes it and goes on."""
+    state, report = work.state, work.report
+    if state.fact(_ACCEPTED) == [question.kind, question.subject]:
+        return
+    report.question = question
+    if work.dry_run:
+        report.state, report.reason = RunState.STOPPED, question.what
+        return
+    raise Stopped(
+        question.what,
+        where=question.where,
+        fix=f'{fix} If it is meant: "syncengine confirm {report.run} --accept".',
     )
 
 
@@ -70,6 +90,8 @@ def asked_about(state: ClientState, run: str) -> list[Doomed]:
             f"No stopped run is named {run!r}.", where=state.path, fix='"syncengine status" names the runs.'
         )
     report: dict[str, Any] = stopped["report"] or {}
+    if report.get("question"):
+        return []
     if "deletions" not in report:
         raise ConfigError(
             f"The run {stopped['id']} did not stop because of deletions.",
@@ -85,4 +107,13 @@ def accept(state: ClientState, run: str) -> list[Doomed]:
     with state.transaction():
         found = asked_about(state, run)
         state.accept(d.proxy for d in found)
+        if question := asked(state, run):
+            state.set_fact(_ACCEPTED, [question.kind, question.subject])
     return found
+
+
+def asked(state: ClientState, run: str) -> Question | None:
+    """The question, other than about deletions, with which this run stopped."""
+    stopped = state.stopped_run(run)
+    raw = (stopped["report"] or {}).get("question") if stopped else None
+    return Question(**raw) if raw else None

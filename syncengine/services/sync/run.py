@@ -24,6 +24,7 @@ from syncengine.core.sync.reflect import (
     deletion,
     dropped,
     reflect,
+    restored,
     rows_of,
     untold,
     without_activity,
@@ -266,10 +267,10 @@ class Sync:
             self.work.save(ended, dirty=False)
             self.state.solve(PROBLEMS, [p.id for p in ended])
             self.state.forget(forgotten)
-        doomed = [Reflection(d.proxy, w) for d in decisions if (w := _deletion(d)) is not None]
-        rest = [d for d in decisions if not held_back(d) and d.verdict not in _DELETING]
+        writes = [Reflection(d.proxy, w) for d in decisions if (w := _item_write(d)) is not None]
+        rest = [d for d in decisions if not held_back(d) and d.verdict not in _ITEM_ONLY]
         live = self.server_side.tell(self._by_free_keys(rest))
-        self._show(live, doomed)
+        self._show(live, writes)
 
     def _is_guests_change(self, proxy: Proxy) -> bool:
         """Whether this is an occurrence only a guest's copy has changed: the organizer's series is there without it
@@ -444,14 +445,19 @@ def _summary(report: Report) -> dict[str, Any]:
         "failed": report.failed,
         "notices": [asdict(p) for p in report.notices],
         "actions": [asdict(a) for a in report.actions],
+        "question": asdict(report.question) if report.question else None,
     }
 
 
-_DELETING = (Verdict.FORGET, Verdict.DELETE_HERE, Verdict.DROP)
+_ITEM_ONLY = (Verdict.FORGET, Verdict.DELETE_HERE, Verdict.DROP, Verdict.RESTORE)
+"""What concerns the item alone: the server is told nothing, and nothing is laid onto the item."""
 
 
-def _deletion(d: Decision) -> ItemWrite | None:
-    """The write that deletes an item. A changed occurrence that is deleted here goes with its series."""
+def _item_write(d: Decision) -> ItemWrite | None:
+    """The write that deletes an item, or puts it back. A changed occurrence that is deleted here goes with its
+    series."""
+    if d.verdict is Verdict.RESTORE:
+        return restored(d.proxy, d.because)
     if d.verdict is Verdict.DELETE_HERE:
         return deletion(d.proxy, without_activity(d.proxy), d.because)
     if d.verdict is Verdict.DROP and d.proxy.item is not None and not split_href(d.proxy.item.href)[1]:
