@@ -103,9 +103,9 @@ def _said(world: World, name: str) -> list[str]:
 def check(world: World, things: list[Thing]) -> None:
     come_to_rest(world)
     activities = world.activities()
-    _nothing_left_open(world)
-    _one_to_one(world, activities)
-    everything = _everything(world, activities)
+    nothing_left_open(world)
+    one_to_one(world, activities)
+    left = everything(world, activities)
     items = {name: {uid: item for uid, (_, item) in world.items(name).items()} for name in world.users}
     for name, found in items.items():
         expected = {t.uid for t in things if name in t.calendars}
@@ -113,14 +113,14 @@ def check(world: World, things: list[Thing]) -> None:
             uid for uid in expected if not uid.startswith(DERIVED)
         }, "(e) the product neither makes nor deletes what is the user's own"
     for thing in things:
-        _check_thing(world, thing, activities, items, everything)
+        _check_thing(world, thing, activities, items, left)
 
 
 TWINS = "already linked with another item"
 """The problem of an item that looks just like one made from an activity: a person must tell them apart."""
 
 
-def _nothing_left_open(world: World) -> None:
+def nothing_left_open(world: World) -> None:
     for name in world.users:
         state = world.state(name)
         assert not state.intents("pim"), name
@@ -129,7 +129,7 @@ def _nothing_left_open(world: World) -> None:
         assert not problems, (name, problems)
 
 
-def _one_to_one(world: World, activities: dict[str, Activity]) -> None:
+def one_to_one(world: World, activities: dict[str, Activity]) -> None:
     """(b): in every client one item has one activity, and one activity has at most one item."""
     keys = [(a["integration_id"], a["owner"]) for a in activities.values() if a["integration_id"]]
     assert len(keys) == len(set(keys)), "two live activities with one integration id and owner"
@@ -148,7 +148,7 @@ def _one_to_one(world: World, activities: dict[str, Activity]) -> None:
         assert not waiting, f"{name}: shared and not on the server: {waiting}"
 
 
-def _everything(world: World, activities: dict[str, Activity]) -> str:
+def everything(world: World, activities: dict[str, Activity]) -> str:
     """All that is still somewhere: items, activities, held conflicts, history."""
     parts = [resource.text.replace("\r\n ", "") for n in world.users for resource, _ in world.items(n).values()]
     parts += [_text(item.values) for n in world.users for _, item in world.items(n).values()]
@@ -169,7 +169,7 @@ def _check_thing(
     thing: Thing,
     activities: dict[str, Activity],
     items: dict[str, dict[str, Item]],
-    everything: str,
+    left: str,
 ) -> None:
     mine = {a.id: a for a in world.with_integration_id(thing.uid)}
     if thing.activity in activities:
@@ -187,7 +187,7 @@ def _check_thing(
             assert shown(items[name][thing.uid], what) == value, "a guest's own copy was overwritten"
     for what, tokens in thing.live.items():
         for one in tokens:
-            assert one in everything, f"(c) {what} {one!r} of {thing.uid} is nowhere"
+            assert one in left, f"(c) {what} {one!r} of {thing.uid} is nowhere"
     if not thing.vague and not thing.contested and thing.owner != "generic":
         _strict(thing, activity, items[thing.owner].get(thing.uid))
 

@@ -63,18 +63,30 @@ class Fuse:
 
     at: int | None = None
     dead: bool = False
+    meanwhile: tuple[int, Callable[[], None]] | None = None
 
     def point(self) -> None:
+        self._meanwhile()
         if self.at is not None and not self.dead:
             self.at -= 1
             self.dead = self.at < 0
         if self.dead:
             raise Killed
 
+    def _meanwhile(self) -> None:
+        """What somebody else does while this run is on its way, once."""
+        if self.meanwhile is None:
+            return
+        left, deed = self.meanwhile
+        self.meanwhile = (left - 1, deed) if left else None
+        if not left:
+            deed()
+
 
 @dataclass
 class Trouble:
     """What goes wrong during one run: per kind of call, the faults of its first calls, one after the other.
+    `meanwhile`: at the n-th point of the run, somebody else does something.
 
     server: "fine", "before" (the request is lost) or "after" (carried out, and the answer is lost)."""
 
@@ -83,6 +95,7 @@ class Trouble:
     writes: Sequence[frozenset[Fault]] = ()
     server: Sequence[str] = ()
     kill_at: int | None = None
+    meanwhile: tuple[int, Callable[[], None]] | None = None
 
     @property
     def none(self) -> bool:
@@ -244,8 +257,8 @@ def _templates() -> Path:
 
 
 @cache
-def mapping() -> Mapping:
-    return read_mapping(mapping_folder() / "default.xml")
+def mapping(edits: tuple[tuple[str, str], ...] = ()) -> Mapping:
+    return read_mapping(mapping_folder() / "default.xml", edits)
 
 
 class World:
@@ -259,10 +272,15 @@ class World:
         names: Sequence[str] = ("one", "two"),
         more: str = "",
         mails: bool = False,
+        addresses: dict[str, str] | None = None,
+        clients: Sequence[tuple[str, str]] = (),
+        edits: Sequence[tuple[str, str]] = (),
     ) -> None:
-        """`more`: a directory, as JSON, of people beyond those of the scenarios. `mails`: calendar servers that would
-        mail attendees."""
+        """more: a directory, as JSON, of people beyond those of the scenarios. mails: calendar servers that would mail
+        attendees. addresses: whom users are in the directory, where not themselves. clients: (name, user) of further
+        clients of users, on the same calendars. edits: what an admin has changed in the mapping, (old, new) texts."""
         self.mails = mails
+        self.mapping = mapping(tuple(edits))
         self.folder = Path(tempfile.mkdtemp(prefix="syncengine-world-"))
         shutil.copy(_templates() / "activities.db", self.folder / "activities.db")
         self.store: ActivityStore = open_store(f"sqlite:///{self.folder}/activities.db")
@@ -270,9 +288,17 @@ class World:
         self.now = START
         self.ids = count(1)
         self.users = {
-            name: User(name, f"{name}@example.com", self.folder / f"{name}.db", rewrite=REWRITES[rewrite])
+            name: User(
+                name,
+                f"{(addresses or {}).get(name, name)}@example.com",
+                self.folder / f"{name}.db",
+                rewrite=REWRITES[rewrite],
+            )
             for name in names
         }
+        for name, of in clients:
+            user = self.users[of]
+            self.users[name] = replace(user, name=name, state_file=self.folder / f"{name}.db")
         if more:
             with self.store.transaction(write=True):
                 self.store.put_directory(parse_directory(more, "the test's directory"))
@@ -315,7 +341,7 @@ class World:
         """One run of a client just started. Raises what the run raises, and Killed."""
         user = self.users[name]
         self.now += timedelta(minutes=1)
-        fuse = Fuse(trouble.kill_at)
+        fuse = Fuse(trouble.kill_at, meanwhile=trouble.meanwhile)
         state = self.state(name)
         state.fuse = fuse
         pim = ShakyPim(user.calendar, trouble, fuse, user.rewrite, mails=self.mails)
@@ -323,7 +349,7 @@ class World:
         work = Work(
             state=state,
             server=ShakyServer(self.server(name), trouble, fuse, self.rounds),
-            collections=[Collection("calendar", pim, mapping(), both, both)],
+            collections=[Collection("calendar", pim, self.mapping, both, both)],
             addresses=(user.address,),
             zone=ZoneInfo("Europe/Berlin"),
             clock=self.clock,
@@ -377,7 +403,8 @@ class World:
     # --- the server, as its users handle it ---
 
     def server(self, name: str) -> Activities:
-        return Activities(self.store, f"{name}@example.com", GENERIC_OWNER, self.clock)
+        address = self.users[name].address if name in self.users else f"{name}@example.com"
+        return Activities(self.store, address, GENERIC_OWNER, self.clock)
 
     def activities(self) -> dict[str, Activity]:
         """Every live activity somebody sees, by id."""
