@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from syncengine.config import BrakeConfig, load
+from syncengine.config import load
 from syncengine.errors import ConfigError
+from syncengine.model.brakes import Brakes, Limits
 from tests.e2e.desk import FOLDER, Desk, event, writes
 
 MANY = [f"e{n}" for n in range(40)]
@@ -150,7 +151,7 @@ def test_the_limits_are_configured(forty: Desk) -> None:
         ("count = true", "brake.count must be a whole number"),
         ("share = 25", "brake.share must be a number from 0 to 1"),
         ("share = nan", "brake.share must be a number from 0 to 1"),
-        ("limit = 3", "brake.limit is not a setting; known are count, share"),
+        ("limit = 3", "brake.limit is not a setting; known are count, share, mode, event, todo, email, other"),
     ],
 )
 def test_wrong_limits_are_refused(tmp_path: Path, lines: str, words: str) -> None:
@@ -160,7 +161,7 @@ def test_wrong_limits_are_refused(tmp_path: Path, lines: str, words: str) -> Non
 
 
 def test_the_limits_have_defaults(tmp_path: Path) -> None:
-    assert load(_configuration(tmp_path, "share = 1")).brake == BrakeConfig(5, 1)
+    assert load(_configuration(tmp_path, "share = 1")).brake == Brakes(Limits(5, 1))
 
 
 def _configuration(folder: Path, lines: str) -> Path:

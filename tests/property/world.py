@@ -341,7 +341,7 @@ class World:
         """A person confirms the deletions a brake has stopped."""
         state = self.state(name)
         with state.transaction():
-            state.accept([identity for identity, _ in state.doomed()])
+            state.accept([identity for identity, _, _ in state.doomed()])
 
     def proxies(self, name: str) -> list[Proxy]:
         state = self.state(name)

@@ -24,7 +24,6 @@ from syncengine.core.sync.reflect import (
     deletion,
     dropped,
     reflect,
-    restored,
     rows_of,
     untold,
     without_activity,
@@ -45,6 +44,7 @@ from syncengine.services.sync.item_writes import ItemWrites
 from syncengine.services.sync.messages import Messages
 from syncengine.services.sync.pim_side import PimSide
 from syncengine.services.sync.records_side import RecordsSide
+from syncengine.services.sync.restoring import Restoring
 from syncengine.services.sync.server_side import PROBLEMS, SIDE, ServerSide, held_back
 from syncengine.services.sync.work import BATCH, ODD, Work, as_item_error
 
@@ -61,6 +61,7 @@ class Sync:
         self.work, self.state = work, work.state
         self.server_side = ServerSide(work)
         self.item_writes = ItemWrites(work)
+        self.restoring = Restoring(work)
         self.cut_short = False
         self.messages = Messages(work)
         self.contents = ContentSide(work, self.messages)
@@ -253,7 +254,7 @@ class Sync:
 
     def _settle_batch(self, batch: Sequence[Proxy]) -> None:
         self.work.busy = True
-        batch = self.messages.complete(batch)
+        batch = self.messages.complete([p for p in batch if p.id not in self.work.waiting])
         waiting = [replace(p, share=Share.NEVER) for p in batch if self._is_guests_change(p)]
         if waiting:
             with self.state.transaction():
@@ -267,6 +268,7 @@ class Sync:
             self.work.save(ended, dirty=False)
             self.state.solve(PROBLEMS, [p.id for p in ended])
             self.state.forget(forgotten)
+        self._put_back([d for d in decisions if d.verdict is Verdict.RESTORE])
         writes = [Reflection(d.proxy, w) for d in decisions if (w := _item_write(d)) is not None]
         rest = [d for d in decisions if not held_back(d) and d.verdict not in _ITEM_ONLY]
         live = self.server_side.tell(self._by_free_keys(rest))
@@ -341,6 +343,12 @@ class Sync:
         with self.state.transaction():
             self.work.save([waiting(p) for p in loud], dirty=True)  # looked at again until it may be written
         return self.item_writes.carry_out(writes)
+
+    def _put_back(self, decisions: Sequence[Decision]) -> None:
+        writes, loud = self._without_mail(self.restoring.planned(decisions)) if decisions else ([], [])
+        with self.state.transaction():
+            self.work.save([waiting(p) for p in loud], dirty=True)
+        self.restoring.carry_out(writes)
 
     def _without_mail(self, planned: Sequence[Reflection]) -> tuple[list[ItemWrite], list[Proxy]]:
         """What can be written, and the proxies whose writes would make the calendar's server send mail nobody asked
@@ -446,6 +454,7 @@ def _summary(report: Report) -> dict[str, Any]:
         "notices": [asdict(p) for p in report.notices],
         "actions": [asdict(a) for a in report.actions],
         "question": asdict(report.question) if report.question else None,
+        "ways": report.ways,
     }
 
 
@@ -454,10 +463,7 @@ _ITEM_ONLY = (Verdict.FORGET, Verdict.DELETE_HERE, Verdict.DROP, Verdict.RESTORE
 
 
 def _item_write(d: Decision) -> ItemWrite | None:
-    """The write that deletes an item, or puts it back. A changed occurrence that is deleted here goes with its
-    series."""
-    if d.verdict is Verdict.RESTORE:
-        return restored(d.proxy, d.because)
+    """The write that deletes an item. A changed occurrence that is deleted here goes with its series."""
     if d.verdict is Verdict.DELETE_HERE:
         return deletion(d.proxy, without_activity(d.proxy), d.because)
     if d.verdict is Verdict.DROP and d.proxy.item is not None and not split_href(d.proxy.item.href)[1]:
