@@ -323,6 +323,9 @@ class ClientState(Protocol):
     def etags(self, pim: str) -> dict[str, str]:
         """href → etag of everything known in a collection and not gone."""
 
+    def uids(self, pim: str, limit: int) -> dict[str, str]:
+        """href → UID of up to so many items known in a collection and not gone."""
+
     def known(self, pim: str, hrefs: Iterable[str]) -> dict[str, KnownItem]: ...
 
     def parts(self, pim: str, hrefs: Iterable[str]) -> list[KnownItem]:

@@ -239,6 +239,12 @@ class State(StateRecords, StateJournal):
         statement = sa.select(c.href, c.etag).where(c.pim == pim, c.gone == 0, c.part_of.is_(None))
         return {row.href: row.etag for row in self._rows(statement)}
 
+    def uids(self, pim: str, limit: int) -> dict[str, str]:
+        """href → UID of up to so many items known in a collection and not gone."""
+        c = t.item.c
+        here = sa.and_(c.pim == pim, c.gone == 0, c.part_of.is_(None))
+        return {row.href: row.uid for row in self._rows(sa.select(c.href, c.uid).where(here).limit(limit))}
+
     def known(self, pim: str, hrefs: Iterable[str]) -> dict[str, KnownItem]:
         found: dict[str, KnownItem] = {}
         for some in _chunks(hrefs):

@@ -31,14 +31,14 @@ from syncengine.core.sync.reflect import (
 from syncengine.core.sync.roles import Role, role_in
 from syncengine.core.sync.scheduling import has_attendees, waiting
 from syncengine.core.wire import greeting_from_json, greeting_to_json
-from syncengine.errors import ConfigError, ItemError, Problem, SideError, Stopped
+from syncengine.errors import ConfigError, ItemError, Problem, SideError, Stopped, Vanished
 from syncengine.model.commands import Greeting, Insert
 from syncengine.model.directory import Directory, canonical_address
 from syncengine.model.pim import Kind
 from syncengine.model.proxy import Proxy, Share, There
 from syncengine.model.report import Report, RunState
 from syncengine.services import folder
-from syncengine.services.sync import braking
+from syncengine.services.sync import anew, braking, guards
 from syncengine.services.sync.contents import ContentSide
 from syncengine.services.sync.item_writes import ItemWrites
 from syncengine.services.sync.messages import Messages
@@ -91,6 +91,7 @@ class Sync:
         return report
 
     def _run(self) -> None:
+        guards.check_clock(self.work)
         self._remember_server()
         self._recover()
         failed: list[SideError] = []
@@ -107,7 +108,7 @@ class Sync:
             if attempt == 0:
                 self.contents.retry()
             self.server_side.recover()
-            self.server_side.take_in()
+            self._take_in_changes()
             self._brake()
             self._settle()
             if not self.work.again or self.work.dry_run:
@@ -144,23 +145,39 @@ class Sync:
 
     def _greet(self) -> None:
         """Ask the server who the user is there. Another server, or another user, is never synchronized into this
-        state: that would look as if everything had been deleted."""
+        state unasked; confirmed, it is a first contact."""
         greeting, known = self.work.server.greet(), self.work.greeting
-        if known is not None and (known.identity, known.user) != (greeting.identity, greeting.user):
-            what = "another activity server" if known.identity != greeting.identity else "another user"
-            raise Stopped(
-                f"The server is not the one this state belongs to: {what} answers.",
-                where=self.state.path,
-                fix="Correct [server] url and [user] employee, or move the state file away to start afresh.",
-            )
-        greeting, new = self._take_in_records(greeting)
+        if known is not None and guards.is_another(self.work, known, greeting):
+            anew.start_anew(self.work)
+            known = None
+        guards.check_servers_clock(self.work, greeting)
+        try:
+            greeting, new = self._take_in_records(greeting)
+        except Vanished as e:
+            self._start_over(e)
+            return
         if not new:  # nobody has moved since the last run: what it knew stands
             return
         self.work.know(greeting, self.state.directory())
+        anew.go_on(self.work)
         with self.state.transaction():
             self.state.set_fact("greeting", greeting_to_json(greeting))
         if known is not None and known != greeting:
             self._find_owners(greeting.generic_owner)
+
+    def _start_over(self, error: Vanished) -> None:
+        """The server is older than what was synchronized with it: all is compared as at a first contact. Raises Stopped
+        unless a person has confirmed that."""
+        guards.check_restored(self.work, error)
+        anew.start_anew(self.work, other=False)
+        self._greet()
+
+    def _take_in_changes(self) -> None:
+        try:
+            self.server_side.take_in()
+        except Vanished as e:
+            self._start_over(e)
+            self.server_side.take_in()
 
     def _take_in_records(self, greeting: Greeting) -> tuple[Greeting, bool]:
         """Tell and fetch what concerns the user's records; the greeting that tells of them, and whether anything is
@@ -405,6 +422,9 @@ class Sync:
         ]
         with self.state.transaction():
             self.state.set_fact("under way", None)
+            if report.state is RunState.DONE:
+                braking.finished(self.work)
+                guards.remember_clock(self.work)
             self.state.finish_run(report.run, self.work.clock(), report.state.value, _summary(report))
 
     def _show_folder(self) -> list[Problem]:

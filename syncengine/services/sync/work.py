@@ -97,6 +97,8 @@ class Work:
 
     failed: set[str] = field(default_factory=set)
     """Collections that cannot be used in this run; the others go on."""
+    ahead: int = 0
+    """By how many days this clock is ahead of the server's (`guards`)."""
     waiting: frozenset[str] = frozenset()
     """Ids of proxies whose deletion waits for a person while the rest goes on (`braking`)."""
     clashes: dict[str, Problem] = field(default_factory=dict)
