@@ -31,6 +31,7 @@ from syncengine.core.ical.read import NotShareable, read
 from syncengine.core.sync.absorb import properties
 from syncengine.errors import SyncEngineError, Unreachable
 from syncengine.model.activity import Activity
+from syncengine.model.brakes import Brakes
 from syncengine.model.commands import Command, Feed, Greeting, Insert, Outcome, Update
 from syncengine.model.directory import Directory
 from syncengine.model.filters import View
@@ -268,6 +269,7 @@ class World:
         self.store: ActivityStore = open_store(f"sqlite:///{self.folder}/activities.db")
         self.rounds = rounds
         self.now = START
+        self.brakes = Brakes()
         self.ids = count(1)
         self.users = {
             name: User(name, f"{name}@example.com", self.folder / f"{name}.db", rewrite=REWRITES[rewrite])
@@ -328,6 +330,7 @@ class World:
             zone=ZoneInfo("Europe/Berlin"),
             clock=self.clock,
             new_id=self.new_id,
+            brakes=self.brakes,
         )
         try:
             return Sync(work).run()
