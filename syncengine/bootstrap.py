@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from syncengine.services.removal import Local, Remover
     from syncengine.services.scenario.stage import Postbox
     from syncengine.services.sync import Work
+    from syncengine.services.sync.reverting import Reverted
 
 SCHEMA = "mapping.xsd"
 STORY_LIMIT = 3_000_000
@@ -271,12 +272,19 @@ def open_work(config: Config, stack: ExitStack, *, chosen: Sequence[str] | None 
         clock=system_clock,
         new_id=new_id,
         dry_run=dry_run,
-        brake_count=config.brake.count,
-        brake_share=config.brake.share,
+        brakes=config.brake,
         chosen=chosen,
         folder=open_folder(config),
         view=chosen_view(config),
     )
+
+
+def revert(config: Config, state: ClientState, run: str) -> list[Reverted]:
+    """Take back the deletions a run asked about. The caller holds the state's lock."""
+    from syncengine.services.client_activities import ClientActivities
+    from syncengine.services.sync import reverting
+
+    return reverting.revert(state, run, ClientActivities(state, new_id, config.user.zone).me, new_id)
 
 
 def open_removal(config: Config, stack: ExitStack, *, left: Sequence[str] = (), dry_run: bool = False) -> Remover:

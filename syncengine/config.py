@@ -18,6 +18,7 @@ from zoneinfo import ZoneInfo
 
 from syncengine.core.filters import read_only
 from syncengine.errors import ConfigError, ItemError
+from syncengine.model.brakes import BRAKED, Brakes, Mode, brakes_of
 from syncengine.model.directory import RecordType
 from syncengine.model.filters import Condition, Filter, View
 from syncengine.model.pim import CALENDAR_KINDS, MOST_BYTES, Kind, SaveMail, Scheduling
@@ -78,14 +79,6 @@ class PimConfig:
 
 
 @dataclass(frozen=True)
-class BrakeConfig:
-    """A run stops when more than `count` entries, and more than this share of them, would be deleted (SYN-4)."""
-
-    count: int = 5
-    share: float = 0.25
-
-
-@dataclass(frozen=True)
 class VisibilityConfig:
     """preset: the mapping's filter the user has chosen. only: what it is narrowed to (VIS-3)."""
 
@@ -100,7 +93,7 @@ class Config:
     state: str
     server: ServerConfig
     pims: tuple[PimConfig, ...]
-    brake: BrakeConfig = BrakeConfig()
+    brake: Brakes = field(default_factory=Brakes)
     folder: str = ""  # where activities are shown as files; nowhere by default
     visibility: VisibilityConfig = field(default_factory=VisibilityConfig)
 
@@ -164,6 +157,8 @@ _TEXT, _LIST, _SECRET = "a text", "a list of texts", "a secret"
 _SCHEDULING = '"silent" or "send"'
 _TABLES = "tables, [[visibility.only]]"
 _COUNT, _SHARE = "a whole number, 0 or more", "a number from 0 to 1"
+_MODE, _TABLE = f"one of {', '.join(Mode)}", "a table"
+_LIMITS: Mapping[str, str] = {"count": _COUNT, "share": _SHARE, "mode": _MODE}
 _SECTIONS: Mapping[str, Mapping[str, str]] = {
     "user": {"employee": _TEXT, "addresses": _LIST, "timezone": _TEXT},
     "state": {"path": _TEXT},
@@ -174,7 +169,7 @@ _SECTIONS: Mapping[str, Mapping[str, str]] = {
         "attachments": _TEXT,
         "max_attachment_mb": _COUNT,
     },
-    "brake": {"count": _COUNT, "share": _SHARE},
+    "brake": {**_LIMITS, **dict.fromkeys(BRAKED, _TABLE)},
     "folder": {"path": _TEXT},
     "visibility": {"preset": _TEXT, "only": _TABLES},
     "pim": {
@@ -216,7 +211,7 @@ class _Reader:
     def config(self, raw: Mapping[str, Any]) -> Config | None:
         self._names("", raw, _SECTIONS)
         user, state = self._section(raw, "user"), self._section(raw, "state")
-        server, brake = self._section(raw, "server"), self._section(raw, "brake")
+        server, brakes = self._section(raw, "server"), self._brakes(raw)
         folder = self._section(raw, "folder").get("path", "")
         visibility = self._visibility(self._section(raw, "visibility"))
         pims = raw.get("pim", [])
@@ -237,9 +232,14 @@ class _Reader:
             return None
         file = self._file(state.get("path", "state.db"))
         shown = self._file(folder) if folder else ""
-        return Config(
-            self.path, self._user(user), file, self._server(server), found, BrakeConfig(**brake), shown, visibility
-        )
+        return Config(self.path, self._user(user), file, self._server(server), found, brakes, shown, visibility)
+
+    def _brakes(self, raw: Mapping[str, Any]) -> Brakes:
+        found = self._section(raw, "brake")
+        for kind in (k for k in found if k in BRAKED):
+            self._names(f"brake.{kind}", found[kind], _LIMITS)
+            found[kind] = self._typed(f"brake.{kind}", found[kind])
+        return brakes_of(found)
 
     def _visibility(self, values: Mapping[str, Any]) -> VisibilityConfig:
         found: dict[RecordType, list[Condition | Filter]] = {}
@@ -269,7 +269,7 @@ class _Reader:
                 self.faults.append(f"{where + '.' if where else ''}{name} is not a setting; {hint}")
 
     def _typed(self, where: str, values: Mapping[str, Any]) -> dict[str, Any]:
-        kinds = _SECTIONS[where.partition("[")[0]]
+        kinds = _SECTIONS[where.partition("[")[0].partition(".")[0]]
         found: dict[str, Any] = {}
         for name, value in values.items():
             kind = kinds.get(name)
@@ -281,6 +281,8 @@ class _Reader:
                 _COUNT: type(value) is int and value >= 0,
                 _SCHEDULING: value in tuple(Scheduling),
                 _SHARE: type(value) in (int, float) and 0 <= value <= 1,
+                _MODE: value in tuple(Mode),
+                _TABLE: isinstance(value, dict),
                 None: True,
             }[kind]
             if right:

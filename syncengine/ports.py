@@ -323,6 +323,9 @@ class ClientState(Protocol):
     def etags(self, pim: str) -> dict[str, str]:
         """href → etag of everything known in a collection and not gone."""
 
+    def uids(self, pim: str, limit: int) -> dict[str, str]:
+        """href → UID of up to so many items known in a collection and not gone."""
+
     def known(self, pim: str, hrefs: Iterable[str]) -> dict[str, KnownItem]: ...
 
     def parts(self, pim: str, hrefs: Iterable[str]) -> list[KnownItem]:
@@ -407,19 +410,21 @@ class ClientState(Protocol):
     def runs(self, limit: int) -> list[dict[str, Any]]:
         """Newest first: id, started, finished, state, report."""
 
-    def keep_deletions(self, run_id: str, deletions: Iterable[Doomed]) -> None:
-        """Keep what the brake of a run asks about with the run's report."""
+    def keep_deletions(self, run_id: str, deletions: Iterable[Doomed], kinds: Iterable[str]) -> None:
+        """Keep what the brake of a run asks about with the run's report; `kinds`: those it stops for."""
 
-    def stopped_run(self, run: str) -> dict[str, Any] | None:
-        """The newest stopped run whose id begins so: id, started, finished, state, report."""
+    def asking_run(self, run: str) -> dict[str, Any] | None:
+        """The newest run whose id begins so and that stopped, or left deletions to a person: id, started, finished,
+        state, report."""
 
     def accept(self, proxy_ids: Iterable[str]) -> None: ...
 
     def drop_accepted(self) -> None:
         """Forget what was accepted of everything that is not to be deleted any more."""
 
-    def doomed(self) -> list[tuple[str, str]]:
-        """(proxy id, side) of every deletion to be passed on and not yet confirmed by a person."""
+    def doomed(self, *, accepted: bool = False) -> list[tuple[str, str, str]]:
+        """(proxy id, side, kind) of every deletion to be passed on, and not yet confirmed by a person unless those
+        that were are wanted, too."""
 
     def deletions(self) -> list[brakes.Deletions]:
         """Per side and kind, for the brake."""

@@ -13,7 +13,7 @@ from syncengine.errors import Problem, SyncEngineError
 from syncengine.model.activity import FIELDS, SERVER_ONLY, Activity, Origin
 from syncengine.model.directory import Directory
 from syncengine.model.proxy import Held, Proxy, Share, same
-from syncengine.model.report import Report, RunState
+from syncengine.model.report import Doomed, Question, Report, RunState
 from syncengine.model.values import Json, Value, to_json
 from syncengine.times import find_zone, iso
 
@@ -79,10 +79,31 @@ def report_json(report: Report, error: SyncEngineError | None = None) -> dict[st
             for key, words, held in report.conflicts
         ],
         "reason": report.reason,
-        "deletions": [{"key": d.key, "description": d.description, "side": d.side} for d in report.deletions],
+        "deletions": deletions_json(report.deletions),
+        "question": question_json(report.question),
+        "ways": report.ways,
         "notices": [_problem_json(n) for n in report.notices],
         "problems": problems,  # type: ignore[dict-item]
     }
+
+
+def deletions_json(deletions: Iterable[Doomed]) -> list[Json]:
+    return [deletion_json(d) for d in deletions]
+
+
+def deletion_json(deletion: Doomed) -> dict[str, Json]:
+    """One deletion that waits for a person."""
+    named = {"key": deletion.key, "description": deletion.description}
+    return {**named, "side": deletion.side, "kind": deletion.kind}
+
+
+def question_json(question: Question | None) -> dict[str, Json] | None:
+    return {"kind": question.kind, "what": question.what, "where": question.where} if question else None
+
+
+def asking_json(run: str, deletions: Iterable[Doomed], question: Question | None, ways: str) -> dict[str, Json]:
+    """What `confirm RUN --json` prints."""
+    return {"run": run, "deletions": deletions_json(deletions), "question": question_json(question), "ways": ways}
 
 
 def _problem_json(problem: Problem) -> dict[str, Json]:
@@ -104,6 +125,8 @@ def report_text(report: Report, *, colour: bool = False) -> str:
     lines += [f"  asks    {d.key} {d.description!r}: delete {_WHERE[d.side]}?" for d in report.deletions[:SHOWN]]
     if len(report.deletions) > SHOWN:
         lines.append(f"  … and {len(report.deletions) - SHOWN} more deletions; --json lists them all")
+    if report.deletions and report.state is RunState.DONE:
+        lines.append(f"          {report.ways}")
     for key, words, held in report.conflicts[:SHOWN]:
         lines.append(f"  waits   {key} {words!r}: {_held_words(held)}")
     for problem in report.problems[:SHOWN]:
@@ -123,7 +146,7 @@ def _headline(report: Report) -> str:
         return f"Stopped, {written}: {report.reason}"
     if report.state is RunState.FAILED:
         return "The run could not be finished."
-    if report.quiet and (report.held or report.failed):
+    if report.quiet and (report.held or report.failed or report.deletions):
         return "Nothing new; what waits for you still waits."
     if report.quiet:
         return "Everything is in step; nothing to do."
@@ -170,8 +193,9 @@ def status_json(
     counts: Mapping[str, int],
     held: Sequence[Proxy],
     problems: Sequence[tuple[str, str, Problem]],
+    asking: tuple[Sequence[Doomed], Question | None, str] = ((), None, ""),
 ) -> dict[str, Any]:
-    """What `status --json` prints. `state` is that of the last run."""
+    """What `status --json` prints. `state` is that of the last run; `asking`: what it asks and nobody has answered."""
     good = next((r for r in runs if r["state"] == RunState.DONE), None)
     return {
         "state": runs[0]["state"] if runs else "never run",
@@ -194,6 +218,9 @@ def status_json(
             for h in p.held
         ],
         "problems": [_problem_json(p) for _, _, p in problems],
+        "deletions": deletions_json(asking[0]),
+        "question": question_json(asking[1]),
+        "ways": asking[2],
     }
 
 
@@ -204,8 +231,11 @@ def status_text(shown: Mapping[str, Any]) -> str:
         for r in shown["runs"]
     ]
     lines.append(f"{shown['linked']} linked, {shown['held']} waiting for you, {shown['failed']} with problems")
-    if shown["state"] == RunState.STOPPED:
-        lines.append(f'Stopped: "syncengine confirm {shown["runs"][0]["run"]} --accept" if that is meant')
+    lines += [
+        f"  asks:  {d['key']} {d['description']!r}: delete {_WHERE[d['side']]}?" for d in shown["deletions"][:SHOWN]
+    ]
+    lines += [f"  asks:  {shown['question']['what']}"] if shown["question"] else []
+    lines += [f"Run {shown['runs'][0]['run']} waits for your answer: {shown['ways']}"] if shown["ways"] else []
     lines += [f"  waits: {w['key']} {w['description'] or ''}: {w['because']}" for w in shown["waits"][:SHOWN]]
     for problem in shown["problems"][:SHOWN]:
         lines += [f"  {problem['where']}: {problem['what']}", f"    {problem['fix']}"]

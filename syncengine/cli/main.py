@@ -14,7 +14,7 @@ COMMANDS = {
     "sync": ("syncengine.cli.sync", "Bring PIM and activity server in step."),
     "status": ("syncengine.cli.sync", "Tell what the last runs did and what waits for somebody."),
     "explain": ("syncengine.cli.sync", "Tell all that is known about one item or activity, and why."),
-    "confirm": ("syncengine.cli.sync", "Accept the deletions a stopped run asked about."),
+    "confirm": ("syncengine.cli.confirm", "Answer a stopped run: accept its deletions, or put back what was deleted."),
     "share": ("syncengine.cli.sync", "Share an item with the server."),
     "unshare": ("syncengine.cli.sync", "Stop sharing an item; it stays in the calendar."),
     "delete": ("syncengine.cli.client", "Delete an item here only; its activity stays."),

@@ -1,4 +1,4 @@
-"""`sync`, `status`, `explain`, `confirm`, `share`, `unshare`."""
+"""`sync`, `status`, `explain`, `share`, `unshare`."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def sync(config_path: Path | None, as_json: bool, dry_run: bool, pims: tuple[str
         return error.exit_code
     if report.state is RunState.STOPPED:
         return Stopped.exit_code
-    return ITEMS_WAIT if report.held or report.failed else 0
+    return ITEMS_WAIT if report.held or report.failed or report.deletions else 0
 
 
 @click.command()
@@ -68,17 +68,21 @@ def sync(config_path: Path | None, as_json: bool, dry_run: bool, pims: tuple[str
 def status(config_path: Path | None, as_json: bool) -> int:
     """Tell what the last runs did and what waits for somebody."""
     from syncengine import bootstrap, render
+    from syncengine.services.sync import braking
 
     config = read_config(config_path)
     with ExitStack() as stack:
         state = bootstrap.open_state(config)
         stack.callback(state.close)
-        shown = render.status_json(state.runs(5), state.counts(), state.held(), state.problems())
+        asking = braking.unanswered(state)
+        shown = render.status_json(state.runs(5), state.counts(), state.held(), state.problems(), asking)
     if as_json:
         print_json(shown)
     else:
         click.echo(render.status_text(shown))
-    return _STATUS_CODES.get(shown["state"]) or (ITEMS_WAIT if shown["held"] or shown["failed"] else 0)
+    return _STATUS_CODES.get(shown["state"]) or (
+        ITEMS_WAIT if shown["held"] or shown["failed"] or shown["deletions"] else 0
+    )
 
 
 @click.command()
@@ -111,39 +115,6 @@ def explain(uid: str, config_path: Path | None, as_json: bool) -> int:
         print_json(shown)
     else:
         click.echo("\n\n".join(render.explain_text(one) for one in shown))
-    return 0
-
-
-@click.command()
-@click.argument("run")
-@config_option
-@click.option("--accept", is_flag=True, help="The deletions are meant; the next sync passes them on.")
-@command
-def confirm(run: str, config_path: Path | None, accept: bool) -> int:
-    """Accept the deletions a stopped RUN asked about. Only those it saw; later ones ask again."""
-    from syncengine import bootstrap
-    from syncengine.services.sync import braking
-
-    config = read_config(config_path)
-    with ExitStack() as stack:
-        state = bootstrap.open_state(config)
-        stack.callback(state.close)
-        if not accept:
-            doomed = braking.asked_about(state, run)
-            question = braking.asked(state, run)
-            if question is not None:
-                click.echo(f"{question.what}\n  where: {question.where}\nConfirm with --accept.")
-                return Stopped.exit_code
-            print_table(["item", "subject", "deleted on"], [(d.key, d.description, d.side) for d in doomed])
-            click.echo(f"Deletions that wait: {len(doomed)}; confirm with --accept.")
-            return Stopped.exit_code
-        stack.enter_context(state.lock())
-        accepted = braking.accept(state, run)
-        question = braking.asked(state, run)
-    if question is not None:
-        click.echo('Confirmed; "syncengine sync" goes on.')
-        return 0
-    click.echo(f'Deletions accepted: {len(accepted)}; "syncengine sync" passes them on.')
     return 0
 
 

@@ -13,10 +13,11 @@
 
 Each step is one user and one verb; `say` tells the reader why. What people do: `saves`, `changes`,
 `changes_occurrence`, `restores_occurrence`, `deletes`, `renames`, `receives`, `answers`, `syncs`, `rehearses`,
-`shares`, `unshares`, `confirms`, `disconnects`, `reconnects`, `receives_mail`, `loses_mail`, `renumbers_mail`; and
-`days_pass`. What they do with their client's own records, without the server: `adds_offline`, `sets_offline`,
-`deletes_offline`, `relates`, `deletes_here` (the item alone), `removes_product`. What they do on the server: `adds`,
-`sets`, `attaches`, `detaches`, `removes`, `imports`. What must be true: `sees`, `sees_nothing_of`, `server_has`,
+`shares`, `unshares`, `confirms`, `reverts`, `replaces_calendar`, `disconnects`, `reconnects`, `receives_mail`,
+`loses_mail`, `renumbers_mail`; and `days_pass`. What they do with their client's own records, without the server:
+`adds_offline`, `sets_offline`, `deletes_offline`, `relates`, `deletes_here` (the item alone), `removes_product`. What
+they do on the server: `adds`, `sets`, `attaches`, `detaches`, `removes`, `imports`. What must be true: `sees`,
+`sees_nothing_of`, `server_has`,
 `server_has_nothing_of`, `server_count`, `holds`, `explains`, `knows`, `has_mail`, `suggests`. About records:
 `chooses`, `edits_record`, `undoes_edit`, `keeps_edit`, `removes_record`, `pins`, and `finds`, `counts`, `has_record`,
 `has_no_record`, `has_under` to check.
@@ -42,12 +43,15 @@ Each step is one user and one verb; `say` tells the reader why. What people do: 
   count. `knows`: what the client knows of an `activity`.
 * `syncs`: one run; a second one right after it would have nothing to do. Numbers it does not name must be zero
   (`unchanged`, `held`, `failed` and `not_shareable` only count when named). `stopped`: words of the reason the run
-  ended early. `rehearses`: the same as a dry run.
+  ended early; `waiting`: how many deletions wait for a person while the rest was done. `rehearses`: the same as a dry
+  run.
 * `receives_mail`: a message comes into the user's mailbox (or into what they sent): `id`, `from`, `to`, `cc`, `bcc`,
   `subject`, `date`, `importance`, `sensitivity`, `body` or `html`, `attach` (names of files). `loses_mail` takes it
   away, `renumbers_mail = true` is a mail server that numbers anew, `has_mail` says it is there, `suggests` what
   it might be related to. `shares` may relate: `{ uid, account, opportunity, contacts, employees }`.
 * `syncs = { notes = "words" }`: what a run tells beside its counts; `server_has = { files = [...] }`: attachments.
+* `confirms = true`: a person accepts what the last run that asked was about; `reverts`: takes it back, `how` it is said
+  to be. `replaces_calendar = [{ … }, …]`: another calendar, with these items, answers under the same address.
 * `disconnects = "server"` (or `"calendar"`, `"mailbox"`): it does not answer; with `after writing`, it does what it is
   told and the answer is lost. `reconnects = true` ends it.
 * Records go by `type` and `id`. `chooses = { preset, only }`: what the user works with from now on, as in the
@@ -57,7 +61,7 @@ Each step is one user and one verb; `say` tells the reader why. What people do: 
 
 `[users.NAME]` says what is special about a user: `share_new`, `share_existing` (lists of kinds), `addresses`, `zone`;
 `employee` and `calendar` make a second client of the same person, with the same calendar; `mails_attendees = true`:
-the calendar's server mails attendees whatever is written; `scheduling`, `save_mail`, `most_bytes`,
+the calendar's server mails attendees whatever is written; `scheduling`, `save_mail`, `most_bytes`, `brake`,
 `visibility` (`preset`, `only`) as in the configuration.
 `mapping` names the mapping file, `mapping_edits = [["old", "new"]]` what an admin has changed in its text.
 Every story ends with runs of every user that must come to have nothing to do.
@@ -76,7 +80,8 @@ from syncengine.model.scenario import Scenario, Step
 VERBS = (
     "saves", "changes", "changes_occurrence", "restores_occurrence", "deletes", "renames", "receives", "answers",
     "receives_mail", "loses_mail", "renumbers_mail", "has_mail", "suggests",
-    "syncs", "rehearses", "shares", "unshares", "confirms", "disconnects", "reconnects", "days_pass",
+    "syncs", "rehearses", "shares", "unshares", "confirms", "reverts", "replaces_calendar",
+    "disconnects", "reconnects", "days_pass",
     "adds", "sets", "attaches", "detaches", "removes", "imports",
     "adds_offline", "sets_offline", "deletes_offline", "relates", "deletes_here", "removes_product", "knows",
     "sees", "sees_nothing_of", "server_has", "server_has_nothing_of", "server_count", "holds", "explains",
@@ -103,19 +108,21 @@ _SHAPES: dict[str, tuple[str, tuple[type, ...]]] = {
     "shares": (f"a text, or {_A_TABLE}", (str, dict)),
     **dict.fromkeys(("confirms", "reconnects", "renumbers_mail"), ("true", (bool,))),
     "removes": (f"{_WORDS}, or {_A_TABLE}", (str, list, dict)),
+    "reverts": (f"true, or {_A_TABLE}", (bool, dict)),
+    "replaces_calendar": ("a list of tables", (list,)),
     "server_count": ("a number", (int,)),
     "days_pass": ("a number", (int,)),
 }
 _NAMES = ("story", "requirements", "step", "users", "directory", "mapping", "mapping_edits")
 _SETTINGS = (
     "share_new", "share_existing", "addresses", "zone", "employee", "calendar", "mails_attendees", "scheduling",
-    "save_mail", "most_bytes", "visibility",
+    "save_mail", "most_bytes", "visibility", "brake",
 )  # fmt: skip
 COUNTS = (
     "pim_created", "pim_updated", "pim_deleted", "server_created", "server_updated", "server_deleted", "linked",
 )  # fmt: skip
 OPTIONAL_COUNTS = ("unchanged", "held", "failed", "not_shareable")
-_RUN = (*COUNTS, *OPTIONAL_COUNTS, "stopped", "notes")
+_RUN = (*COUNTS, *OPTIONAL_COUNTS, "stopped", "notes", "waiting")
 
 
 def parse_scenario(text: str, file: str) -> Scenario:

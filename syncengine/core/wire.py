@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from syncengine.core.directory_file import Faults, directory_from_json, directory_to_json
@@ -32,6 +33,7 @@ from syncengine.model.commands import (
 from syncengine.model.directory import Directory, RecordType
 from syncengine.model.mapping import ServerNames
 from syncengine.model.values import Json, Values, from_json, to_json
+from syncengine.times import iso, parse_moment
 
 Raw = Mapping[str, Any]
 Object = dict[str, Json]
@@ -181,6 +183,7 @@ def greeting_to_json(greeting: Greeting) -> Object:
         "generic_owner": greeting.generic_owner,
         "directory_version": greeting.directory_version,
         "addresses": list(greeting.addresses),
+        **({"now": iso(greeting.now)} if greeting.now else {}),
     }
 
 
@@ -191,7 +194,13 @@ def greeting_from_json(raw: Raw) -> Greeting:
         generic_owner=str(raw["generic_owner"]),
         directory_version=int(raw["directory_version"]),
         addresses=tuple(str(one) for one in raw.get("addresses", ())),
+        now=_instant(raw.get("now")),
     )
+
+
+def _instant(text: object) -> datetime | None:
+    moment = parse_moment(str(text)) if text else None
+    return moment if isinstance(moment, datetime) and moment.tzinfo else None
 
 
 def whole_directory_to_json(directory: Directory) -> Object:

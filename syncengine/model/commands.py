@@ -6,7 +6,8 @@ and gives it again, so a command whose answer was lost can simply be sent once m
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 
 from syncengine.model.activity import Activity, Origin
 from syncengine.model.values import Values
@@ -125,10 +126,12 @@ class Greeting:
 
     identity: made once with the database; another one means another server.
     user / generic_owner: employee ids. directory_version grows with every change of what the user is given of the
-    directory. addresses: the user's own, as the directory has them."""
+    directory. addresses: the user's own, as the directory has them. now: what the server's clock says, where it has
+    one of its own; no part of what it says of itself."""
 
     identity: str
     user: str
     generic_owner: str
     directory_version: int
     addresses: tuple[str, ...] = ()
+    now: datetime | None = field(default=None, compare=False)

@@ -28,12 +28,14 @@ class Action:
 
 @dataclass(frozen=True, slots=True)
 class Doomed:
-    """One deletion a brake asks about: its proxy's id, what people know it by, and the side it would happen on."""
+    """One deletion a brake asks about: its proxy's id, what people know it by, and the side it would happen on.
+    `kind`: a word of `model.brakes.BRAKED`; empty in reports of older versions."""
 
     proxy: str
     key: str
     description: str
     side: str
+    kind: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,8 @@ class Question:
 @dataclass(slots=True)
 class Report:
     """Filled while a run goes on. `writes` counts (side, what was done); `conflicts` are (key, description, held);
-    `notices` are worth knowing and nobody has to mend them; `deletions` is what a brake asks about."""
+    `notices` are worth knowing and nobody has to mend them; `deletions` is what a brake asks about, and
+    `ways` how a person answers that, or the question."""
 
     run: str = ""
     dry_run: bool = False
@@ -69,6 +72,7 @@ class Report:
     deletions: list[Doomed] = field(default_factory=list)
     question: Question | None = None
     reason: str = ""
+    ways: str = ""
 
     @property
     def quiet(self) -> bool:

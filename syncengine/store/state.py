@@ -26,6 +26,7 @@ from syncengine.core.mime.message_id import parse
 from syncengine.core.sync import codec
 from syncengine.core.sync.brakes import Collection, Deletions
 from syncengine.errors import StorageError
+from syncengine.model.brakes import OTHER
 from syncengine.model.pim import Kind, Resource
 from syncengine.model.proxy import ItemState, KnownItem, Proxy, Share, There
 from syncengine.model.report import RunState
@@ -238,6 +239,12 @@ class State(StateRecords, StateJournal):
         statement = sa.select(c.href, c.etag).where(c.pim == pim, c.gone == 0, c.part_of.is_(None))
         return {row.href: row.etag for row in self._rows(statement)}
 
+    def uids(self, pim: str, limit: int) -> dict[str, str]:
+        """href → UID of up to so many items known in a collection and not gone."""
+        c = t.item.c
+        here = sa.and_(c.pim == pim, c.gone == 0, c.part_of.is_(None))
+        return {row.href: row.uid for row in self._rows(sa.select(c.href, c.uid).where(here).limit(limit))}
+
     def known(self, pim: str, hrefs: Iterable[str]) -> dict[str, KnownItem]:
         found: dict[str, KnownItem] = {}
         for some in _chunks(hrefs):
@@ -351,9 +358,10 @@ class State(StateRecords, StateJournal):
         still = sa.select(_TO_DELETE.subquery().c.id)
         self._write(sa.delete(t.accepted).where(t.accepted.c.proxy_id.not_in(still)))
 
-    def doomed(self) -> list[tuple[str, str]]:
-        """(proxy id, side) of every deletion to be passed on and not yet confirmed by a person."""
-        return [(row.id, row.side) for row in self._rows(_DOOMED)]
+    def doomed(self, *, accepted: bool = False) -> list[tuple[str, str, str]]:
+        """(proxy id, side, kind) of every deletion to be passed on, and not yet confirmed by a person unless those
+        that were are wanted, too."""
+        return [(row.id, row.side, row.kind or OTHER) for row in self._rows(_TO_DELETE if accepted else _DOOMED)]
 
     def deletions(self) -> list[Deletions]:
         """Per side and kind, for the brake."""
@@ -374,12 +382,13 @@ class State(StateRecords, StateJournal):
                 .group_by(t.proxy.c.kind)
             )
         }
-        return [Deletions(_SIDES[r.side], r.kind or "other", r.n, linked.get(r.kind, r.n)) for r in counts]
+        return [Deletions(_SIDES[r.side], r.kind or OTHER, r.n, linked.get(r.kind, r.n)) for r in counts]
 
     def collections(self, pims: Iterable[str]) -> list[Collection]:
         """Per collection with items found gone, for the brake. What was lost before and is held, or accepted, is
         known no more."""
-        doomed = sa.select(_DOOMED.subquery().c.id)
+        table = _DOOMED.subquery()
+        doomed = sa.select(table.c.id)
         items = sa.select(sa.func.count(_RESOURCE.distinct())).select_from(t.item)
         joined = sa.select(sa.func.count(_RESOURCE.distinct())).select_from(
             t.item.join(t.proxy, t.item.c.proxy_id == t.proxy.c.id)
@@ -391,7 +400,9 @@ class State(StateRecords, StateJournal):
             lost = sa.and_(t.item.c.pim == pim, t.item.c.gone == 1, t.item.c.proxy_id.in_(doomed))
             if gone := self._count(items.where(lost)):
                 known = gone + self._count(joined.where(here, shared))
-                found.append(Collection(pim, gone, known, self._count(items.where(here))))
+                of = sa.select(table.c.kind).distinct().join(t.item, t.item.c.proxy_id == table.c.id).where(lost)
+                kinds = tuple(sorted(row.kind or OTHER for row in self._rows(of)))
+                found.append(Collection(pim, gone, known, self._count(items.where(here)), kinds))
         return found
 
     def counts(self) -> dict[str, int]:

@@ -76,8 +76,9 @@ class StateJournal(StatePart):
         values = {"finished": iso(at), "state": state, "report": text}
         self._write(sa.update(t.run).where(t.run.c.id == run_id).values(values))
 
-    def keep_deletions(self, run_id: str, deletions: Iterable[Doomed]) -> None:
-        text = json.dumps({"deletions": [asdict(d) for d in deletions]}, ensure_ascii=False)
+    def keep_deletions(self, run_id: str, deletions: Iterable[Doomed], kinds: Iterable[str]) -> None:
+        kept = {"deletions": [asdict(d) for d in deletions], "stopped_for": sorted(kinds)}
+        text = json.dumps(kept, ensure_ascii=False)
         self._write(sa.update(t.run).where(t.run.c.id == run_id).values(report=text))
 
     def _kept(self, run_id: str) -> dict[str, Any]:
@@ -88,9 +89,11 @@ class StateJournal(StatePart):
         """Newest first: id, started, finished, state, report."""
         return self._runs(sa.true(), limit)
 
-    def stopped_run(self, run: str) -> dict[str, Any] | None:
+    def asking_run(self, run: str) -> dict[str, Any] | None:
         c = t.run.c
-        found = self._runs(sa.and_(c.state == RunState.STOPPED, c.id.startswith(run, autoescape=True)), 1)
+        waits = sa.func.json_array_length(c.report, "$.deletions") > 0
+        asks = sa.or_(c.state == RunState.STOPPED, waits)
+        found = self._runs(sa.and_(asks, c.id.startswith(run, autoescape=True)), 1)
         return found[0] if found else None
 
     def _runs(self, where: sa.ColumnElement[bool], limit: int) -> list[dict[str, Any]]:

@@ -7,6 +7,7 @@ Every answer depends on the token alone; nothing about other users' activities c
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Annotated, Any
 
 from fastapi import Depends, FastAPI, Query
@@ -24,6 +25,7 @@ from syncengine.model.activity import Activity
 from syncengine.model.commands import Command, Outcome, Refused
 from syncengine.model.mapping import ServerNames
 from syncengine.ports import ActivityServer
+from syncengine.times import Clock, system_clock
 from syncengine.web import contents
 from syncengine.web import models as m
 from syncengine.web.problems import install, problem
@@ -43,7 +45,12 @@ _PROBLEMS: dict[int | str, dict[str, Any]] = {
 }
 
 
-def create_app(open_activities: OpenActivities, names: ServerNames = OURS, most_bytes: int = MOST_BYTES) -> FastAPI:
+def create_app(
+    open_activities: OpenActivities,
+    names: ServerNames = OURS,
+    most_bytes: int = MOST_BYTES,
+    clock: Clock = system_clock,
+) -> FastAPI:
     """The application. names: the words this server uses on the wire for fields and values. most_bytes: of one
     content of an attachment."""
     app = FastAPI(title="Activity server", version="1", docs_url=None, redoc_url=None)
@@ -56,18 +63,18 @@ def create_app(open_activities: OpenActivities, names: ServerNames = OURS, most_
             raise LoginRefused("The activity server does not know this token.", fix="use a token it has issued to you")
         return server
 
-    _reading(app, names, caller)
+    _reading(app, names, caller, clock)
     _writing(app, names, caller)
     contents.install(app, caller, _PROBLEMS, most_bytes)
     add_records(app, caller, _PROBLEMS)
     return app
 
 
-def _reading(app: FastAPI, names: ServerNames, caller: Callable[..., ActivityServer]) -> None:
+def _reading(app: FastAPI, names: ServerNames, caller: Callable[..., ActivityServer], clock: Clock) -> None:
     @app.get("/v1/greeting", response_model=m.GreetingOut, responses=_PROBLEMS)
     def greeting(server: Annotated[ActivityServer, Depends(caller)]) -> JSONResponse:
         """Who the server is, and whom it knows the caller as."""
-        return JSONResponse(wire.greeting_to_json(server.greet()))
+        return JSONResponse(wire.greeting_to_json(replace(server.greet(), now=clock())))
 
     @app.get("/v1/directory", response_model=m.DirectoryOut, responses=_PROBLEMS)
     def directory(server: Annotated[ActivityServer, Depends(caller)]) -> JSONResponse:

@@ -148,6 +148,7 @@ class GreetingOut(BaseModel):
     generic_owner: str
     directory_version: int
     addresses: list[str] = Field(description="The caller's own, as the directory has them.")
+    now: str | None = Field(default=None, description="What the server's clock says, RFC 3339.")
 
 
 class EmployeeOut(BaseModel):

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from syncengine.config import BrakeConfig, load
+from syncengine.config import load
 from syncengine.errors import ConfigError
+from syncengine.model.brakes import Brakes, Limits
 from tests.e2e.desk import FOLDER, Desk, event, writes
 
 MANY = [f"e{n}" for n in range(40)]
@@ -92,14 +93,86 @@ def test_a_dry_run_shows_the_plan_behind_the_brake(forty: Desk) -> None:
     assert len(forty.activities()) == 40
 
 
-def test_only_a_run_stopped_by_a_brake_can_be_confirmed(forty: Desk) -> None:
+def test_a_question_is_answered_and_has_nothing_to_revert(forty: Desk) -> None:
     forty.server = "sqlite:///elsewhere.db"
     forty.configure()
     forty.import_directory()
-    report = _stopped(forty)
-    refused = forty.do("confirm", str(report["run"]), "--accept")
-    assert refused.code == 2
-    assert "did not stop because of deletions" in refused.err
+    run = str(_stopped(forty)["run"])
+    asked = forty.do("confirm", run, "--json")
+    assert (asked.code, asked.json["question"]["kind"], asked.json["deletions"]) == (3, "server", [])
+    refused = forty.do("confirm", run, "--revert")
+    assert (refused.code, "nothing that could be put back" in refused.err) == (2, True)
+    shown = forty.do("status", "--json")
+    assert (shown.code, shown.json["question"]["kind"]) == (3, "server")
+    assert "another activity server answers" in forty.do("status").out
+    forty.good("confirm", run, "--accept")
+    assert forty.do("status", "--json").json["question"] is None, "it is answered"
+
+
+def test_only_a_run_that_asks_can_be_confirmed(forty: Desk) -> None:
+    run = forty.do("status", "--json").json["runs"][0]["run"]
+    assert forty.do("confirm", run, "--accept").code == 2
+
+
+def test_what_was_deleted_is_put_back(forty: Desk) -> None:
+    before = forty.items()
+    forty.remove(*MANY[:11])
+    run = str(_stopped(forty)["run"])
+    asked = forty.do("status", "--json").json
+    assert len(asked["deletions"]) == 11
+    assert f"syncengine confirm {run} --accept" in asked["ways"]
+    assert f"syncengine confirm {run} --revert" in asked["ways"]
+    words = forty.do("status").out
+    assert f"Run {run} waits for your answer" in words
+    assert "delete on the server?" in words
+    done = forty.good("confirm", run, "--revert", "--json").json
+    assert {r["how"] for r in done["reverted"]} == {"the next sync puts the item back"}
+    assert "Deletions reverted: 0" in forty.good("confirm", run, "--revert").out
+    assert forty.do("status", "--json").json["deletions"] == []
+    assert forty.sync()["pim"]["created"] == 11
+    assert forty.items() == before
+    assert writes(forty.sync()) == 0
+
+
+def test_deletions_that_each_wait_stop_nothing_else(forty: Desk) -> None:
+    forty.pims = f'[brake.event]\nmode = "confirm"\n{FOLDER}'
+    forty.configure()
+    forty.remove("e1")
+    forty.put("new", event("new", "new"))
+    done = forty.do("sync", "--json")
+    assert (done.code, done.json["state"], done.json["server"]["created"]) == (1, "done", 1)
+    assert [d["key"] for d in done.json["deletions"]] == ["e1"]
+    assert forty.do("status", "--json").code == 1
+    said = forty.do("sync")
+    assert "asks    e1 'subject e1': delete on the server?" in said.out
+    assert "These deletions wait for you" in said.out
+    forty.good("confirm", said.out.partition("syncengine confirm ")[2].partition(" --accept")[0], "--accept")
+    assert forty.sync()["server"]["deleted"] == 1
+
+
+def test_what_can_only_be_reverted_is_not_accepted(forty: Desk) -> None:
+    forty.pims = f'[brake]\nmode = "revert-only"\n{FOLDER}'
+    forty.configure()
+    forty.remove(*MANY[:11])
+    done = forty.do("sync")
+    assert (done.code, "--accept" in done.err) == (3, False)
+    run = done.err.partition("syncengine confirm ")[2].partition(" --revert")[0]
+    refused = forty.do("confirm", run, "--accept")
+    assert (refused.code, 'mode = "enable" in [brake.event]' in refused.err) == (2, True)
+    forty.good("confirm", run, "--revert")
+    assert forty.sync()["pim"]["created"] == 11
+
+
+def test_an_empty_mount_point_is_an_emptied_calendar(forty: Desk) -> None:
+    forty.calendar.rename(forty.folder / "disk")
+    forty.calendar.mkdir()
+    assert "emptied" in str(_stopped(forty)["reason"])
+    assert "emptied" in str(_stopped(forty, "--pim", "work")["reason"])
+    forty.calendar.rmdir()
+    done = forty.do("sync")
+    assert (done.code, "is a disk not mounted?" in done.err) == (4, True)
+    (forty.folder / "disk").rename(forty.calendar)
+    assert writes(forty.sync()) == 0
 
 
 def test_a_held_deletion_does_not_hide_an_emptied_calendar(desk: Desk) -> None:
@@ -150,7 +223,11 @@ def test_the_limits_are_configured(forty: Desk) -> None:
         ("count = true", "brake.count must be a whole number"),
         ("share = 25", "brake.share must be a number from 0 to 1"),
         ("share = nan", "brake.share must be a number from 0 to 1"),
-        ("limit = 3", "brake.limit is not a setting; known are count, share"),
+        ('mode = "never"', "brake.mode must be one of suppress, enable, revert-only, confirm"),
+        ('[brake.todo]\nmode = "never"', "brake.todo.mode must be one of"),
+        ("[brake.todo]\nlimit = 3", "brake.todo.limit is not a setting"),
+        ("[brake.todos]\ncount = 3", 'did you mean "todo"?'),
+        ("limit = 3", "brake.limit is not a setting; known are count, share, mode, event, todo, email, other"),
     ],
 )
 def test_wrong_limits_are_refused(tmp_path: Path, lines: str, words: str) -> None:
@@ -160,7 +237,7 @@ def test_wrong_limits_are_refused(tmp_path: Path, lines: str, words: str) -> Non
 
 
 def test_the_limits_have_defaults(tmp_path: Path) -> None:
-    assert load(_configuration(tmp_path, "share = 1")).brake == BrakeConfig(5, 1)
+    assert load(_configuration(tmp_path, "share = 1")).brake == Brakes(Limits(5, 1))
 
 
 def _configuration(folder: Path, lines: str) -> Path:

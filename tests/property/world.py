@@ -31,6 +31,7 @@ from syncengine.core.ical.read import NotShareable, read
 from syncengine.core.sync.absorb import properties
 from syncengine.errors import SyncEngineError, Unreachable
 from syncengine.model.activity import Activity
+from syncengine.model.brakes import Brakes
 from syncengine.model.commands import Command, Feed, Greeting, Insert, Outcome, Update
 from syncengine.model.directory import Directory
 from syncengine.model.filters import View
@@ -286,6 +287,7 @@ class World:
         self.store: ActivityStore = open_store(f"sqlite:///{self.folder}/activities.db")
         self.rounds = rounds
         self.now = START
+        self.brakes = Brakes()
         self.ids = count(1)
         self.users = {
             name: User(
@@ -354,6 +356,7 @@ class World:
             zone=ZoneInfo("Europe/Berlin"),
             clock=self.clock,
             new_id=self.new_id,
+            brakes=self.brakes,
         )
         try:
             return Sync(work).run()
@@ -367,7 +370,7 @@ class World:
         """A person confirms the deletions a brake has stopped."""
         state = self.state(name)
         with state.transaction():
-            state.accept([identity for identity, _ in state.doomed()])
+            state.accept([identity for identity, _, _ in state.doomed()])
 
     def proxies(self, name: str) -> list[Proxy]:
         state = self.state(name)

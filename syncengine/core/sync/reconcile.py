@@ -212,10 +212,12 @@ def _rest(d: Decision, merged: Merge | None, keys: tuple[NaturalKey, ...], comma
 
 def _insert(d: Decision, merged: Merge | None, keys: tuple[NaturalKey, ...], command_id: str) -> Decision:
     """An activity made by hand, without an item, is like one made on the server: an item is made from it for its
-    owner and its participants, since nobody's calendar sends an invitation (ACT-8, ACT-12)."""
+    owner and its participants, since nobody's calendar sends an invitation (ACT-8, ACT-12). So is one made anew for an
+    item the product once made from it."""
     if d.proxy.item is None:
         return replace(d, command=Insert(command_id, d.proxy.id, d.proxy.values, (), Origin.SERVER))
-    return replace(d, command=Insert(command_id, d.proxy.id, d.proxy.values, keys))
+    origin = Origin.SERVER if d.proxy.item.made else Origin.PIM
+    return replace(d, command=Insert(command_id, d.proxy.id, d.proxy.values, keys, origin))
 
 
 def _update(d: Decision, merged: Merge | None, keys: tuple[NaturalKey, ...], command_id: str) -> Decision:

@@ -14,10 +14,12 @@ from syncengine.core.ical.occurrences import key_of
 from syncengine.core.ical.read import read
 from syncengine.core.ical.write import find, new, with_occurrence, write
 from syncengine.model.attachment import Attachment
+from syncengine.model.brakes import brakes_of
 from syncengine.model.item import Item
-from syncengine.model.pim import Kind
+from syncengine.model.pim import Kind, Resource
 from syncengine.model.values import Json
 from syncengine.services import activity_editing, attachments
+from syncengine.services.client_activities import ClientActivities
 from syncengine.services.scenario.runs import zone_of
 from syncengine.services.scenario.stage import (
     Actor,
@@ -33,7 +35,7 @@ from syncengine.services.scenario.stage import (
     uid_of,
 )
 from syncengine.services.sharing import Picks, set_shared
-from syncengine.services.sync import braking
+from syncengine.services.sync import braking, reverting
 
 # --- what people do in their PIM -------------------------------------------------------------------------------------
 
@@ -201,8 +203,27 @@ def reconnects(here: Play, actor: Actor, details: Any) -> None:
 
 
 def confirms(here: Play, actor: Actor, details: Any) -> None:
-    """A person accepts what the last stopped run asked about."""
-    braking.accept(actor.state, "")
+    """A person accepts what the last run that asked was about."""
+    braking.accept(actor.state, "", brakes_of(actor.settings.get("brake", {})))
+
+
+def reverts(here: Play, actor: Actor, details: Any) -> None:
+    """A person takes back what the last run that asked was about; `how`: words of what becomes of it."""
+    me = ClientActivities(actor.state, here.ids.__next__, zone_of(actor)).me
+    done = reverting.revert(actor.state, "", me, here.ids.__next__)
+    said = [r.how for r in done]
+    for words in each(details.get("how", ())) if isinstance(details, Mapping) else ():
+        if not any(words in how for how in said):
+            raise Untrue(f"what becomes of it is {said}, not {words!r}")
+
+
+def replaces_calendar(here: Play, actor: Actor, details: Any) -> None:
+    """Another calendar with these items answers under the same address; each is as in `saves`."""
+    gone = sorted(actor.pim.changes(None).etags)
+    for one in [f for f in actor.pim.fetch(gone) if isinstance(f, Resource)]:
+        actor.pim.delete(one.href, one.etag)
+    for item in details:
+        saves(here, actor, item)
 
 
 # --- what people do on the server ------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from syncengine.core.scenario import COUNTS, OPTIONAL_COUNTS
 from syncengine.errors import SyncEngineError
+from syncengine.model.brakes import brakes_of
 from syncengine.model.pim import CALENDAR_KINDS, MOST_BYTES, Kind, SaveMail, Scheduling
 from syncengine.model.report import Report
 from syncengine.ports import ActivityServer, Pim
@@ -19,7 +20,7 @@ from syncengine.services.sync import Collection, Sync, Work
 def syncs(here: Play, actor: Actor, details: Any) -> None:
     report, error = run_for(here, actor)
     expected = {} if details == "somehow" else dict(details or {})
-    stopped = expected.pop("stopped", "")
+    stopped, waiting = expected.pop("stopped", ""), expected.pop("waiting", 0)
     notes = expected.pop("notes", [])
     found = f"{error or ''}"
     if bool(stopped) != bool(error) or (isinstance(stopped, str) and stopped.lower() not in found.lower()):
@@ -28,6 +29,8 @@ def syncs(here: Play, actor: Actor, details: Any) -> None:
         return
     _check_counts(report, expected)
     _check_notes(report, notes)
+    if not stopped and len(report.deletions) != waiting:
+        raise Untrue(f"{len(report.deletions)} deletions wait for a person, not {waiting}")
     if not stopped:
         again, _ = run_for(here, actor, dry_run=True)
         if again.writes or again.linked:
@@ -106,6 +109,7 @@ def run_for(here: Play, actor: Actor, *, dry_run: bool = False) -> tuple[Report,
         clock=lambda: here.now,
         new_id=lambda: next(here.ids),
         dry_run=dry_run,
+        brakes=brakes_of(actor.settings.get("brake", {})),
         view=view_of(here, actor.settings),
     )
     try:

@@ -1,25 +1,27 @@
 """The brakes of a run, and how a person releases them (SYN-4).
 
 A stopped run keeps what it would have deleted; confirming that run accepts just this, as far as it is still to be
-deleted. What is not to be deleted any more is not accepted any more either.
+deleted. What is not to be deleted any more is not accepted any more either. `reverting` puts it back instead.
 
 Whatever else looks like an accident is a `Question`: the run stops with it, and goes on once a person has confirmed
-the run that asked, for just this question and no other.
+the run that asked, for just this question and no other. A run that is done forgets what was confirmed for it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from typing import Any
 
-from syncengine.core.sync.brakes import brake
+from syncengine.core.sync.brakes import Braking, brake, unacceptable
 from syncengine.errors import ConfigError, Stopped
+from syncengine.model.brakes import Brakes
 from syncengine.model.report import Doomed, Question, RunState
 from syncengine.ports import ClientState
 from syncengine.services.sync.work import Work
 
 REMOVAL = "removal"
 """The fact that says that the removal of the product has begun."""
-_ACCEPTED = "accepted question"
+_ACCEPTED = "accepted questions"
 
 
 def check_not_removed(work: Work) -> None:
@@ -37,83 +39,136 @@ def check_not_removed(work: Work) -> None:
 def ask(work: Work, question: Question, fix: str) -> None:
     """Raises Stopped, unless a person has confirmed just this question. A dry run notes it and goes on."""
     state, report = work.state, work.report
-    if state.fact(_ACCEPTED) == [question.kind, question.subject]:
+    if [question.kind, question.subject] in (state.fact(_ACCEPTED) or []):
         return
     report.question = question
+    report.ways = f'{fix} If it is meant: "syncengine confirm {report.run} --accept".'
     if work.dry_run:
         report.state, report.reason = RunState.STOPPED, question.what
         return
-    raise Stopped(
-        question.what,
-        where=question.where,
-        fix=f'{fix} If it is meant: "syncengine confirm {report.run} --accept".',
-    )
+    raise Stopped(question.what, where=question.where, fix=report.ways)
+
+
+def finished(work: Work) -> None:
+    """The run is done: what was confirmed for it is not for a later one. Inside a transaction."""
+    if work.state.fact(_ACCEPTED):
+        work.state.set_fact(_ACCEPTED, None)
 
 
 def check(work: Work) -> None:
-    """Raises Stopped, with the deletions in the report. A dry run notes it in the report and goes on."""
+    """Raises Stopped, with the deletions in the report; a dry run notes it there and goes on. Deletions that wait for
+    a person while the rest goes on are in `work.waiting`, and in the report as well."""
     state, report = work.state, work.report
     with state.transaction():
         state.drop_accepted()
     names = [c.name for c in work.active]
-    reason = brake(state.deletions(), state.collections(names), max_count=work.brake_count, max_share=work.brake_share)
-    if not reason:
+    found = brake(state.deletions(), state.collections(names), work.brakes)
+    report.deletions, report.ways, work.waiting = [], "", frozenset()
+    if not found.reason and not found.waiting:
         return
-    report.deletions = waiting(state)
+    report.deletions = waiting(state, None if found.reason else found.waiting)
+    report.ways = _ways(report.run, found, work.brakes)
+    if not found.reason or work.dry_run:  # what waits is left out of the plan, too
+        work.waiting = frozenset(d.proxy for d in report.deletions if d.kind in found.waiting)
     if work.dry_run:
-        report.state, report.reason = RunState.STOPPED, reason
+        report.state = RunState.STOPPED if found.reason else report.state
+        report.reason = found.reason
         return
     with state.transaction():
-        state.keep_deletions(report.run, report.deletions)
-    raise Stopped(
-        reason,
-        where="what the report counts was written before" if report.writes else "nothing was written",
-        fix=f'Look at it with "syncengine sync --dry-run"; if it is meant, "syncengine confirm {report.run} --accept". '
-        "If not, put back what is missing.",
-    )
+        state.keep_deletions(report.run, report.deletions, found.kinds)
+    if found.reason:
+        where = "what the report counts was written before" if report.writes else "nothing was written"
+        raise Stopped(found.reason, where=where, fix=report.ways)
 
 
-def waiting(state: ClientState) -> list[Doomed]:
-    """The deletions nobody has accepted yet."""
-    sides = dict(state.doomed())
+def _ways(run: str, found: Braking, brakes: Brakes) -> str:
+    """How a person answers, in words."""
+    revert = f'"syncengine confirm {run} --revert" puts back what was deleted.'
+    if only := unacceptable(found.kinds, brakes):
+        return f"{revert} {_to_accept(only)}"
+    look = 'Look at it with "syncengine sync --dry-run"' if found.reason else "These deletions wait for you"
+    return f'{look}; if it is meant, "syncengine confirm {run} --accept". If not, {revert}'
+
+
+def _to_accept(kinds: Collection[str]) -> str:
+    tables = ", ".join(f"[brake.{kind}]" for kind in kinds)
+    return f'To let such deletions pass after a look, set mode = "enable" in {tables} of the configuration.'
+
+
+def waiting(state: ClientState, kinds: Collection[str] | None = None) -> list[Doomed]:
+    """The deletions nobody has accepted yet; `kinds`: only those of these."""
+    sides = {i: (side, kind) for i, side, kind in state.doomed() if kinds is None or kind in kinds}
     proxies = state.proxies(sides).values()
-    found = [Doomed(p.id, p.key, str(p.values.get("description") or ""), sides[p.id]) for p in proxies]
+    found = [Doomed(p.id, p.key, str(p.values.get("description") or ""), *sides[p.id]) for p in proxies]
     return sorted(found, key=lambda d: (d.side, d.key))
 
 
-def asked_about(state: ClientState, run: str) -> list[Doomed]:
-    """What the brake of this run (the beginning of its id is enough) asked about and is still to be deleted.
-    Raises ConfigError: no such run, or not stopped by a brake."""
-    stopped = state.stopped_run(run)
-    if stopped is None:
-        raise ConfigError(
-            f"No stopped run is named {run!r}.", where=state.path, fix='"syncengine status" names the runs.'
-        )
-    report: dict[str, Any] = stopped["report"] or {}
+# --- what a person says ----------------------------------------------------------------------------------------------
+
+
+def asked_about(state: ClientState, run: str, *, accepted: bool = False) -> list[Doomed]:
+    """What the brake of this run (the beginning of its id is enough) asked about and is still to be deleted, with what
+    was accepted before where that is wanted. Raises ConfigError: no such run, or not stopped by a brake."""
+    found = _asking(state, run)
+    report: Mapping[str, Any] = found["report"] or {}
     if report.get("question"):
         return []
     if "deletions" not in report:
         raise ConfigError(
-            f"The run {stopped['id']} did not stop because of deletions.",
+            f"The run {found['id']} did not stop because of deletions.",
             where=state.path,
             fix=str(report.get("reason") or "Run syncengine sync again."),
         )
-    open_ = set(state.doomed())
+    open_ = {(proxy, side) for proxy, side, _ in state.doomed(accepted=accepted)}
     return [d for d in (Doomed(**raw) for raw in report["deletions"]) if (d.proxy, d.side) in open_]
 
 
-def accept(state: ClientState, run: str) -> list[Doomed]:
-    """Accept the deletions a stopped run asked about; the next run passes them on. Raises ConfigError."""
+def accept(state: ClientState, run: str, brakes: Brakes) -> list[Doomed]:
+    """Accept the deletions, or the question, a run asked about; the next run passes them on. Raises ConfigError, also
+    where the mode of what it stopped for lets them only be reverted."""
     with state.transaction():
         found = asked_about(state, run)
+        report = _asking(state, run)["report"] or {}
+        if found and (only := unacceptable(report.get("stopped_for", ()), brakes)):
+            raise ConfigError(
+                f"Deletions of the kind {', '.join(only)} can only be reverted.",
+                where=state.path,
+                fix=f'"syncengine confirm {run} --revert" puts them back. {_to_accept(only)}',
+            )
         state.accept(d.proxy for d in found)
         if question := asked(state, run):
-            state.set_fact(_ACCEPTED, [question.kind, question.subject])
+            before = state.fact(_ACCEPTED) or []
+            state.set_fact(_ACCEPTED, [*before, [question.kind, question.subject]])
     return found
 
 
 def asked(state: ClientState, run: str) -> Question | None:
     """The question, other than about deletions, with which this run stopped."""
-    stopped = state.stopped_run(run)
-    raw = (stopped["report"] or {}).get("question") if stopped else None
+    raw = (_asking(state, run)["report"] or {}).get("question")
     return Question(**raw) if raw else None
+
+
+def ways(state: ClientState, run: str) -> str:
+    """How a person answers what this run asks, in words."""
+    return str((_asking(state, run)["report"] or {}).get("ways") or "")
+
+
+def unanswered(state: ClientState) -> tuple[list[Doomed], Question | None, str]:
+    """What the last run asks and nobody has answered: deletions, or a question, and how to answer."""
+    last = next(iter(state.runs(1)), None)
+    report: Mapping[str, Any] = (last or {}).get("report") or {}
+    if last is None or not (report.get("deletions") or report.get("question")):
+        return [], None, ""
+    question = asked(state, last["id"])
+    if question and [question.kind, question.subject] in (state.fact(_ACCEPTED) or []):
+        return [], None, ""
+    found = asked_about(state, last["id"])
+    return found, question, str(report.get("ways") or "") if found or question else ""
+
+
+def _asking(state: ClientState, run: str) -> dict[str, Any]:
+    found = state.asking_run(run)
+    if found is None:
+        fix = '"syncengine status" names the runs.'
+        raise ConfigError(f"No stopped run is named {run!r}.", where=state.path, fix=fix)
+    return found

@@ -55,7 +55,7 @@ class ItemWrites:
     def _named(self, write: ItemWrite) -> ItemWrite:
         """A new item gets its href from its collection, the same one for the same UID."""
         collection = self.work.collection(write.pim)
-        if write.verb is not Verb.CREATE or write.href or collection is None or write.after.item is None:
+        if write.verb is not Verb.CREATE or collection is None or write.after.item is None:
             return write
         href = collection.pim.href_for(write.after.item.uid)
         return replace(write, href=href, after=replace(write.after, item=replace(write.after.item, href=href)))
@@ -197,9 +197,8 @@ class ItemWrites:
             self.state.forget([after.id])
             self.work.did(before or after, SIDE, verb, because)
             return
-        restored = before is not None and before.share is Share.RESTORED and after.share is Share.SHARED
-        self.work.save([after], dirty=after.item is None or untold(after) or restored)
-        self.work.again = self.work.again or untold(after) or restored
+        self.work.save([after], dirty=after.item is None or untold(after))
+        self.work.again = self.work.again or untold(after)
         self.work.did(after if after.item else before or after, SIDE, verb, because)
 
     def _lose_parts(self, write: ItemWrite) -> None:
@@ -271,8 +270,7 @@ class ItemWrites:
             with self.state.transaction():
                 if after is not None and proxy is not None:
                     before = self.state.resource(write.pim, write.href)
-                    share = after.share if proxy.share is Share.RESTORED else proxy.share
-                    self._settle(proxy, write, replace(after, share=share))
+                    self._settle(proxy, write, replace(after, share=proxy.share))
                     if before is not None and after.item is not None:
                         now = Resource(write.href, after.item.etag, after.item.text)
                         self._restate_parts(write.pim, before.text, now, set())

@@ -24,6 +24,7 @@ from syncengine.model.item import Item
 from syncengine.model.mapping import TypeMap
 from syncengine.model.pim import Fetched, Kind, Missing, Resource, Unreadable
 from syncengine.model.proxy import KnownItem, Proxy, Share, There
+from syncengine.services.sync import guards
 from syncengine.services.sync.work import BATCH, ODD, Collection, Work, as_item_error
 
 
@@ -63,6 +64,7 @@ class PimSide:
             changed = {h for h, etag in changes.etags.items() if h not in rows or rows[h].gone or rows[h].etag != etag}
             removed = {h for h, row in self.state.known(self.name, changes.removed).items() if not row.gone}
             changed |= set(problems)
+        self._check_same(changed - removed, removed)
         self._removed(sorted(removed))
         self._changed(sorted(changed - removed))
         seen = self.state.fact(f"seen:{self.name}") is not None
@@ -70,6 +72,22 @@ class PimSide:
             with self.state.transaction():
                 self.state.set_token(self.scope, changes.token)
                 self.state.set_fact(f"seen:{self.name}", True)
+
+    def _check_same(self, changed: AbstractSet[str], removed: AbstractSet[str]) -> None:
+        """Before anything is taken in: whether this is still the collection it was."""
+        known = guards.may_be_another(self.work, self.name, changed, removed) if changed else {}
+        if known and (not changed.isdisjoint(known) or self.is_mailbox):  # the brake lists what is only gone
+            fetched = self.collection.pim.fetch(sorted(changed))
+            guards.check_same(self.work, self.name, known.values(), (self._uid_of(f) for f in fetched))
+
+    def _uid_of(self, fetched: Fetched) -> str:
+        if not isinstance(fetched, Resource):
+            return ""
+        try:
+            item = core.read_item(fetched.text, self.properties, message=self.is_mailbox)
+            return self._uid(item) if isinstance(item, Item) else ""
+        except ODD:
+            return ""
 
     def _removed(self, hrefs: Sequence[str]) -> None:
         """A listing that lags is no deletion: each is looked for before it is believed."""

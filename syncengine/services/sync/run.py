@@ -24,7 +24,6 @@ from syncengine.core.sync.reflect import (
     deletion,
     dropped,
     reflect,
-    restored,
     rows_of,
     untold,
     without_activity,
@@ -32,19 +31,20 @@ from syncengine.core.sync.reflect import (
 from syncengine.core.sync.roles import Role, role_in
 from syncengine.core.sync.scheduling import has_attendees, waiting
 from syncengine.core.wire import greeting_from_json, greeting_to_json
-from syncengine.errors import ConfigError, ItemError, Problem, SideError, Stopped
+from syncengine.errors import ConfigError, ItemError, Problem, SideError, Stopped, Vanished
 from syncengine.model.commands import Greeting, Insert
 from syncengine.model.directory import Directory, canonical_address
 from syncengine.model.pim import Kind
 from syncengine.model.proxy import Proxy, Share, There
 from syncengine.model.report import Report, RunState
 from syncengine.services import folder
-from syncengine.services.sync import braking
+from syncengine.services.sync import anew, braking, guards
 from syncengine.services.sync.contents import ContentSide
 from syncengine.services.sync.item_writes import ItemWrites
 from syncengine.services.sync.messages import Messages
 from syncengine.services.sync.pim_side import PimSide
 from syncengine.services.sync.records_side import RecordsSide
+from syncengine.services.sync.restoring import Restoring
 from syncengine.services.sync.server_side import PROBLEMS, SIDE, ServerSide, held_back
 from syncengine.services.sync.work import BATCH, ODD, Work, as_item_error
 
@@ -61,6 +61,7 @@ class Sync:
         self.work, self.state = work, work.state
         self.server_side = ServerSide(work)
         self.item_writes = ItemWrites(work)
+        self.restoring = Restoring(work)
         self.cut_short = False
         self.messages = Messages(work)
         self.contents = ContentSide(work, self.messages)
@@ -90,6 +91,7 @@ class Sync:
         return report
 
     def _run(self) -> None:
+        guards.check_clock(self.work)
         self._remember_server()
         self._recover()
         failed: list[SideError] = []
@@ -106,7 +108,7 @@ class Sync:
             if attempt == 0:
                 self.contents.retry()
             self.server_side.recover()
-            self.server_side.take_in()
+            self._take_in_changes()
             self._brake()
             self._settle()
             if not self.work.again or self.work.dry_run:
@@ -143,23 +145,39 @@ class Sync:
 
     def _greet(self) -> None:
         """Ask the server who the user is there. Another server, or another user, is never synchronized into this
-        state: that would look as if everything had been deleted."""
+        state unasked; confirmed, it is a first contact."""
         greeting, known = self.work.server.greet(), self.work.greeting
-        if known is not None and (known.identity, known.user) != (greeting.identity, greeting.user):
-            what = "another activity server" if known.identity != greeting.identity else "another user"
-            raise Stopped(
-                f"The server is not the one this state belongs to: {what} answers.",
-                where=self.state.path,
-                fix="Correct [server] url and [user] employee, or move the state file away to start afresh.",
-            )
-        greeting, new = self._take_in_records(greeting)
+        if known is not None and guards.is_another(self.work, known, greeting):
+            anew.start_anew(self.work)
+            known = None
+        guards.check_servers_clock(self.work, greeting)
+        try:
+            greeting, new = self._take_in_records(greeting)
+        except Vanished as e:
+            self._start_over(e)
+            return
         if not new:  # nobody has moved since the last run: what it knew stands
             return
         self.work.know(greeting, self.state.directory())
+        anew.go_on(self.work)
         with self.state.transaction():
             self.state.set_fact("greeting", greeting_to_json(greeting))
         if known is not None and known != greeting:
             self._find_owners(greeting.generic_owner)
+
+    def _start_over(self, error: Vanished) -> None:
+        """The server is older than what was synchronized with it: all is compared as at a first contact. Raises Stopped
+        unless a person has confirmed that."""
+        guards.check_restored(self.work, error)
+        anew.start_anew(self.work, other=False)
+        self._greet()
+
+    def _take_in_changes(self) -> None:
+        try:
+            self.server_side.take_in()
+        except Vanished as e:
+            self._start_over(e)
+            self.server_side.take_in()
 
     def _take_in_records(self, greeting: Greeting) -> tuple[Greeting, bool]:
         """Tell and fetch what concerns the user's records; the greeting that tells of them, and whether anything is
@@ -253,7 +271,7 @@ class Sync:
 
     def _settle_batch(self, batch: Sequence[Proxy]) -> None:
         self.work.busy = True
-        batch = self.messages.complete(batch)
+        batch = self.messages.complete([p for p in batch if p.id not in self.work.waiting])
         waiting = [replace(p, share=Share.NEVER) for p in batch if self._is_guests_change(p)]
         if waiting:
             with self.state.transaction():
@@ -267,6 +285,7 @@ class Sync:
             self.work.save(ended, dirty=False)
             self.state.solve(PROBLEMS, [p.id for p in ended])
             self.state.forget(forgotten)
+        self._put_back([d for d in decisions if d.verdict is Verdict.RESTORE])
         writes = [Reflection(d.proxy, w) for d in decisions if (w := _item_write(d)) is not None]
         rest = [d for d in decisions if not held_back(d) and d.verdict not in _ITEM_ONLY]
         live = self.server_side.tell(self._by_free_keys(rest))
@@ -342,6 +361,12 @@ class Sync:
             self.work.save([waiting(p) for p in loud], dirty=True)  # looked at again until it may be written
         return self.item_writes.carry_out(writes)
 
+    def _put_back(self, decisions: Sequence[Decision]) -> None:
+        writes, loud = self._without_mail(self.restoring.planned(decisions)) if decisions else ([], [])
+        with self.state.transaction():
+            self.work.save([waiting(p) for p in loud], dirty=True)
+        self.restoring.carry_out(writes)
+
     def _without_mail(self, planned: Sequence[Reflection]) -> tuple[list[ItemWrite], list[Proxy]]:
         """What can be written, and the proxies whose writes would make the calendar's server send mail nobody asked
         for."""
@@ -397,6 +422,9 @@ class Sync:
         ]
         with self.state.transaction():
             self.state.set_fact("under way", None)
+            if report.state is RunState.DONE:
+                braking.finished(self.work)
+                guards.remember_clock(self.work)
             self.state.finish_run(report.run, self.work.clock(), report.state.value, _summary(report))
 
     def _show_folder(self) -> list[Problem]:
@@ -446,6 +474,7 @@ def _summary(report: Report) -> dict[str, Any]:
         "notices": [asdict(p) for p in report.notices],
         "actions": [asdict(a) for a in report.actions],
         "question": asdict(report.question) if report.question else None,
+        "ways": report.ways,
     }
 
 
@@ -454,10 +483,7 @@ _ITEM_ONLY = (Verdict.FORGET, Verdict.DELETE_HERE, Verdict.DROP, Verdict.RESTORE
 
 
 def _item_write(d: Decision) -> ItemWrite | None:
-    """The write that deletes an item, or puts it back. A changed occurrence that is deleted here goes with its
-    series."""
-    if d.verdict is Verdict.RESTORE:
-        return restored(d.proxy, d.because)
+    """The write that deletes an item. A changed occurrence that is deleted here goes with its series."""
     if d.verdict is Verdict.DELETE_HERE:
         return deletion(d.proxy, without_activity(d.proxy), d.because)
     if d.verdict is Verdict.DROP and d.proxy.item is not None and not split_href(d.proxy.item.href)[1]:

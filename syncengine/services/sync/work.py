@@ -10,11 +10,11 @@ from zoneinfo import ZoneInfo
 from syncengine.core.ical.href import split_href
 from syncengine.core.mapping.context import Context
 from syncengine.core.mapping.place import type_for
-from syncengine.core.sync.brakes import MAX_COUNT, MAX_SHARE
 from syncengine.core.sync.correlate import keys_of_activity, keys_of_item, keys_of_lost, texts_taken
 from syncengine.core.sync.reflect import type_of
 from syncengine.core.sync.roles import Role, role_in
 from syncengine.errors import ItemError, Problem
+from syncengine.model.brakes import Brakes
 from syncengine.model.commands import Greeting
 from syncengine.model.directory import Directory
 from syncengine.model.filters import View
@@ -76,8 +76,7 @@ class Work:
     clock: Clock
     new_id: Callable[[], str]
     dry_run: bool = False
-    brake_count: int = MAX_COUNT
-    brake_share: float = MAX_SHARE
+    brakes: Brakes = field(default_factory=Brakes)
     chosen: Sequence[str] | None = None
     view: View | None = None
     progress: Progress = lambda _what, _count: None
@@ -98,6 +97,10 @@ class Work:
 
     failed: set[str] = field(default_factory=set)
     """Collections that cannot be used in this run; the others go on."""
+    ahead: int = 0
+    """By how many days this clock is ahead of the server's (`guards`)."""
+    waiting: frozenset[str] = frozenset()
+    """Ids of proxies whose deletion waits for a person while the rest goes on (`braking`)."""
     clashes: dict[str, Problem] = field(default_factory=dict)
     """By proxy id, writes that met something else than they were planned on."""
 
