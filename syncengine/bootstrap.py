@@ -273,6 +273,7 @@ def open_work(config: Config, stack: ExitStack, *, chosen: Sequence[str] | None 
         dry_run=dry_run,
         brake_count=config.brake.count,
         brake_share=config.brake.share,
+        history_days=config.history.days,
         chosen=chosen,
         folder=open_folder(config),
         view=chosen_view(config),

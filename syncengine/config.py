@@ -86,6 +86,13 @@ class BrakeConfig:
 
 
 @dataclass(frozen=True)
+class HistoryConfig:
+    """days: how long reports of runs, and what they overwrote, are kept."""
+
+    days: int = 90
+
+
+@dataclass(frozen=True)
 class VisibilityConfig:
     """preset: the mapping's filter the user has chosen. only: what it is narrowed to (VIS-3)."""
 
@@ -103,6 +110,7 @@ class Config:
     brake: BrakeConfig = BrakeConfig()
     folder: str = ""  # where activities are shown as files; nowhere by default
     visibility: VisibilityConfig = field(default_factory=VisibilityConfig)
+    history: HistoryConfig = HistoryConfig()
 
     @property
     def secrets(self) -> tuple[Secret, ...]:
@@ -176,6 +184,7 @@ _SECTIONS: Mapping[str, Mapping[str, str]] = {
     },
     "brake": {"count": _COUNT, "share": _SHARE},
     "folder": {"path": _TEXT},
+    "history": {"days": _COUNT},
     "visibility": {"preset": _TEXT, "only": _TABLES},
     "pim": {
         "name": _TEXT,
@@ -218,6 +227,7 @@ class _Reader:
         user, state = self._section(raw, "user"), self._section(raw, "state")
         server, brake = self._section(raw, "server"), self._section(raw, "brake")
         folder = self._section(raw, "folder").get("path", "")
+        history = HistoryConfig(**self._section(raw, "history"))
         visibility = self._visibility(self._section(raw, "visibility"))
         pims = raw.get("pim", [])
         if not isinstance(pims, list) or not all(isinstance(p, dict) for p in pims):
@@ -238,7 +248,15 @@ class _Reader:
         file = self._file(state.get("path", "state.db"))
         shown = self._file(folder) if folder else ""
         return Config(
-            self.path, self._user(user), file, self._server(server), found, BrakeConfig(**brake), shown, visibility
+            self.path,
+            self._user(user),
+            file,
+            self._server(server),
+            found,
+            BrakeConfig(**brake),
+            shown,
+            visibility,
+            history,
         )
 
     def _visibility(self, values: Mapping[str, Any]) -> VisibilityConfig:
