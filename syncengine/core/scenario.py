@@ -14,12 +14,12 @@
 Each step is one user and one verb; `say` tells the reader why. What people do: `saves`, `changes`,
 `changes_occurrence`, `restores_occurrence`, `deletes`, `renames`, `receives`, `answers`, `syncs`, `rehearses`,
 `shares`, `unshares`, `confirms`, `disconnects`, `reconnects`, `receives_mail`, `loses_mail`, `renumbers_mail`,
-`retries`, `ignores`; and `days_pass`, `minutes_pass`. What they do with their client's own records, without the server: `adds_offline`, `sets_offline`,
-`deletes_offline`, `relates`, `deletes_here` (the item alone), `removes_product`. What they do on the server: `adds`,
-`sets`, `attaches`, `detaches`, `removes`, `imports`. What must be true: `sees`, `sees_nothing_of`, `server_has`,
-`server_has_nothing_of`, `server_count`, `holds`, `explains`, `knows`, `has_mail`, `suggests`, `has_issue`. About records:
-`chooses`, `edits_record`, `undoes_edit`, `keeps_edit`, `removes_record`, `pins`, and `finds`, `counts`, `has_record`,
-`has_no_record`, `has_under` to check.
+`retries`, `ignores`; and `days_pass`, `minutes_pass`. What they do with their client's own records, without the server:
+`adds_offline`, `sets_offline`, `deletes_offline`, `relates`, `deletes_here` (the item alone), `removes_product`. What
+they do on the server: `adds`, `sets`, `attaches`, `detaches`, `removes`, `imports`. What must be true: `sees`,
+`sees_nothing_of`, `server_has`, `server_has_nothing_of`, `server_count`, `holds`, `explains`, `knows`, `has_mail`,
+`suggests`, `has_issue`. About records: `chooses`, `edits_record`, `undoes_edit`, `keeps_edit`, `removes_record`,
+`pins`, and `finds`, `counts`, `has_record`, `has_no_record`, `has_under` to check.
 
 * `saves`: a new item. `uid`, `kind` (event or todo), then properties as in RFC 5545, `start`, `end`, `percent` and
   `body` in short; `lines`: whole content lines; or everything as `text`. `changes`: the same for an item that is
@@ -28,8 +28,8 @@ Each step is one user and one verb; `say` tells the reader why. What people do: 
   goes by the activity's name.
 * `changes_occurrence`: one occurrence of a series, by its original start `of`; `later = true` for it and all that
   follow; `restores_occurrence` takes that back. `days_pass = 30`: the next steps happen that many days later.
-* `retries = "words"`, `ignores = "words"`: the failed item whose place or problem holds these words. `has_issue`: it is
-  listed, `{ where = "words", state = "open", "parked" or "ignored", tries = 2, what = "words" }`; `gone = true`: it is not.
+* `retries = "words"`, `ignores = "words"`: the failed item whose place or problem holds these words. `has_issue`: one
+  is listed, `{ where = "words", state = "parked", tries = 2, what = "words" }`; with `gone = true` it is not.
 * `receives`: an invitation, or its update, arrives in the calendar: a copy of the item of the user `from`, with the
   answer given before. `answers = { uid = "…", with = "DECLINED" }`: the user answers it (PARTSTAT); the organizer
   hears of it in `tells = "one"`, the user with that name.
