@@ -273,6 +273,7 @@ def open_work(config: Config, stack: ExitStack, *, chosen: Sequence[str] | None 
         new_id=new_id,
         dry_run=dry_run,
         brakes=config.brake,
+        history_days=config.history.days,
         chosen=chosen,
         folder=open_folder(config),
         view=chosen_view(config),

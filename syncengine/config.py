@@ -79,6 +79,13 @@ class PimConfig:
 
 
 @dataclass(frozen=True)
+class HistoryConfig:
+    """days: how long reports of runs, and what they overwrote, are kept."""
+
+    days: int = 90
+
+
+@dataclass(frozen=True)
 class VisibilityConfig:
     """preset: the mapping's filter the user has chosen. only: what it is narrowed to (VIS-3)."""
 
@@ -96,6 +103,7 @@ class Config:
     brake: Brakes = field(default_factory=Brakes)
     folder: str = ""  # where activities are shown as files; nowhere by default
     visibility: VisibilityConfig = field(default_factory=VisibilityConfig)
+    history: HistoryConfig = HistoryConfig()
 
     @property
     def secrets(self) -> tuple[Secret, ...]:
@@ -171,6 +179,7 @@ _SECTIONS: Mapping[str, Mapping[str, str]] = {
     },
     "brake": {**_LIMITS, **dict.fromkeys(BRAKED, _TABLE)},
     "folder": {"path": _TEXT},
+    "history": {"days": _COUNT},
     "visibility": {"preset": _TEXT, "only": _TABLES},
     "pim": {
         "name": _TEXT,
@@ -213,6 +222,7 @@ class _Reader:
         user, state = self._section(raw, "user"), self._section(raw, "state")
         server, brakes = self._section(raw, "server"), self._brakes(raw)
         folder = self._section(raw, "folder").get("path", "")
+        history = HistoryConfig(**self._section(raw, "history"))
         visibility = self._visibility(self._section(raw, "visibility"))
         pims = raw.get("pim", [])
         if not isinstance(pims, list) or not all(isinstance(p, dict) for p in pims):
@@ -232,7 +242,17 @@ class _Reader:
             return None
         file = self._file(state.get("path", "state.db"))
         shown = self._file(folder) if folder else ""
-        return Config(self.path, self._user(user), file, self._server(server), found, brakes, shown, visibility)
+        return Config(
+            self.path,
+            self._user(user),
+            file,
+            self._server(server),
+            found,
+            brakes,
+            shown,
+            visibility,
+            history,
+        )
 
     def _brakes(self, raw: Mapping[str, Any]) -> Brakes:
         found = self._section(raw, "brake")

@@ -48,7 +48,9 @@ class ItemError(SyncEngineError):
 
 
 class NotThere(ItemError):
-    """The named item is not there (any more)."""
+    """The named item is not there (any more). On a command line: it names something unknown, and nothing was done."""
+
+    exit_code = 2
 
 
 class AlreadyThere(ItemError):

@@ -17,6 +17,7 @@ from syncengine.model.activity import Activity
 from syncengine.model.commands import Command, Feed, Greeting, NaturalKey, Outcome
 from syncengine.model.directory import Directory, Employee, Record, RecordKey, RecordType
 from syncengine.model.filters import View
+from syncengine.model.issue import Issue
 from syncengine.model.pim import Fetched, Kind, PimChanges, Resource, Written
 from syncengine.model.proxy import KnownItem, Proxy, Share
 from syncengine.model.report import Doomed
@@ -289,8 +290,11 @@ class ClientState(Protocol):
 
     def by_activity(self, ids: Iterable[str]) -> dict[str, Proxy]: ...
 
-    def dirty(self, after: str, limit: int, pims: Sequence[str] | None = None) -> list[Proxy]:
-        """Proxies to be decided, in the order of their ids. `pims`: only those without an item or with one there."""
+    def dirty(
+        self, after: str, limit: int, pims: Sequence[str] | None = None, now: datetime | None = None
+    ) -> list[Proxy]:
+        """Proxies to be decided, in the order of their ids. `pims`: only those without an item or with one there.
+        `now`: without those that have failed and whose pause is not over then."""
 
     def all(self, after: str, limit: int) -> list[Proxy]:
         """All proxies, in the order of their ids."""
@@ -337,8 +341,9 @@ class ClientState(Protocol):
     def rewrite(self, pim: str, href: str, etag: str, text: str) -> None:
         """Note what a resource holds now that a part of it was written."""
 
-    def due(self, today: date) -> list[Proxy]:
-        """Shared proxies of endless series of which more can be told today (REC-4)."""
+    def due(self, today: date, now: datetime) -> list[Proxy]:
+        """Shared proxies of endless series of which more can be told today (REC-4), without those that have failed and
+        whose pause is not over."""
 
     def with_uid(self, uids: Iterable[str]) -> list[tuple[str, KnownItem]]:
         """(collection, item) of all items with one of the UIDs."""
@@ -394,7 +399,26 @@ class ClientState(Protocol):
     def problems(self, scope: str | None = None) -> list[tuple[str, str, Problem]]:
         """(scope, subject, problem), of one scope or all."""
 
-    def set_problem(self, scope: str, subject: str, problem: Problem, at: datetime) -> None: ...
+    def issues(self, scope: str | None = None) -> list[Issue]:
+        """The same with all that is known of when each is tried again."""
+
+    def issue(self, scope: str, subject: str) -> Issue | None: ...
+
+    def attachments_to_retry(self, scope: str, now: datetime) -> list[Issue]:
+        """Issues about items, by their proxies' ids, whose pause is over or whose item is another than the one seen."""
+
+    def looks(self, proxy_id: str) -> str:
+        """All that a decision about a proxy depends on, as one text; empty where there is no such proxy."""
+
+    def put_issue(self, issue: Issue) -> None: ...
+
+    def wake(self, scope: str, subjects: Iterable[str]) -> None:
+        """Try these again by the next run, and count anew. What is about a proxy is decided again."""
+
+    def wake_all(self) -> None:
+        """Try all of them once more; what is ignored stays so if it fails in the same way."""
+
+    def ignore(self, scope: str, subject: str) -> None: ...
 
     def solve(self, scope: str, subjects: Iterable[str]) -> None: ...
 
@@ -409,6 +433,14 @@ class ClientState(Protocol):
 
     def runs(self, limit: int) -> list[dict[str, Any]]:
         """Newest first: id, started, finished, state, report."""
+
+    def prune(self, before: datetime, limit: int) -> None:
+        """Drop runs that began before this instant, and what was overwritten before it, at most so many of each: never
+        the last run, the last one that succeeded or the last one that was stopped, nor what was overwritten of records
+        somebody still has to look at."""
+
+    def find_run(self, run: str) -> dict[str, Any] | None:
+        """The newest run whose id begins so: id, started, finished, state, report."""
 
     def keep_deletions(self, run_id: str, deletions: Iterable[Doomed], kinds: Iterable[str]) -> None:
         """Keep what the brake of a run asks about with the run's report; `kinds`: those it stops for."""
@@ -434,4 +466,4 @@ class ClientState(Protocol):
 
     def counts(self) -> dict[str, int]:
         """linked: shared items with their activity. held: records that wait for a person. waiting: activities
-        without an item. unshared and unshareable items. failed: open problems."""
+        without an item. unshared and unshareable items. failed: those nobody ignores."""

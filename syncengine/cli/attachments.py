@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from syncengine.cli.output import command, config_option, json_option, print_json, print_table, read_config
+from syncengine.cli.output import command, config_option, json_option, print_json, print_table, read_config, tell
 from syncengine.cli.server import open_server
 
 
@@ -16,8 +16,9 @@ from syncengine.cli.server import open_server
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--name", default="", help="What the attachment is called; the file's name by default.")
 @config_option
+@json_option
 @command
-def attach(activity_id: str, file: Path, name: str, config_path: Path | None) -> int:
+def attach(activity_id: str, file: Path, name: str, config_path: Path | None, *, as_json: bool) -> int:
     """Attach FILE to an activity. It travels to everybody's entry with the next runs."""
     from syncengine import bootstrap
     from syncengine.core.contents import shown_size
@@ -27,7 +28,8 @@ def attach(activity_id: str, file: Path, name: str, config_path: Path | None) ->
         attached = service.attach(
             open_server(read_config(config_path), stack), activity_id, file, bootstrap.new_id, name
         )
-    click.echo(f"{attached.name} is attached ({shown_size(attached.size)})")
+    shown = {"name": attached.name, "size": attached.size, "digest": attached.digest}
+    tell(shown, f"{attached.name} is attached ({shown_size(attached.size)})", as_json=as_json)
     return 0
 
 
@@ -35,15 +37,16 @@ def attach(activity_id: str, file: Path, name: str, config_path: Path | None) ->
 @click.argument("activity_id", metavar="ID|UID")
 @click.argument("attachment", metavar="NAME|DIGEST")
 @config_option
+@json_option
 @command
-def detach(activity_id: str, attachment: str, config_path: Path | None) -> int:
+def detach(activity_id: str, attachment: str, config_path: Path | None, *, as_json: bool) -> int:
     """Take an attachment off an activity."""
     from syncengine import bootstrap
     from syncengine.services import attachments as service
 
     with ExitStack() as stack:
         gone = service.detach(open_server(read_config(config_path), stack), activity_id, attachment, bootstrap.new_id)
-    click.echo(f"{gone.name} is not attached any more")
+    tell({"name": gone.name, "detached": True}, f"{gone.name} is not attached any more", as_json=as_json)
     return 0
 
 

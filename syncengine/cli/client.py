@@ -7,16 +7,17 @@ from pathlib import Path
 
 import click
 
-from syncengine.cli.output import command, config_option, print_table, read_config
+from syncengine.cli.output import command, config_option, json_option, print_json, print_table, read_config, tell
 from syncengine.errors import ConfigError
 
 
 @click.command()
 @click.argument("key")
 @config_option
+@json_option
 @click.option("--here-only", is_flag=True, help="Delete the item alone; its activity stays.")
 @command
-def delete(key: str, config_path: Path | None, *, here_only: bool) -> int:
+def delete(key: str, config_path: Path | None, *, here_only: bool, as_json: bool) -> int:
     """Delete an item from this PIM and stop synchronizing it: UID, activity id or file name.
 
     The activity stays, you stay on its team, and nobody else notices. "share" makes an item again where the product had
@@ -36,6 +37,9 @@ def delete(key: str, config_path: Path | None, *, here_only: bool) -> int:
         stack.callback(state.close)
         stack.enter_context(state.lock())
         proxies = delete_here(state, key)
+    if as_json:
+        print_json([{"key": p.key, "description": p.values.get("description"), "here_only": True} for p in proxies])
+        return 0
     print_table(
         ["item", "subject", ""],
         [(p.key, p.values.get("description"), "deleted here only, with the next sync") for p in proxies],
@@ -46,6 +50,7 @@ def delete(key: str, config_path: Path | None, *, here_only: bool) -> int:
 @click.command()
 @click.argument("key")
 @config_option
+@json_option
 @click.option("--contact", "contacts", multiple=True, metavar="ID", help="Relate a contact.")
 @click.option("--employee", "employees", multiple=True, metavar="ID", help="Relate an employee.")
 @click.option("--account", metavar="ID", help="Relate an account in place of the one there is.")
@@ -69,6 +74,7 @@ def relate(
     no_account: bool,
     no_opportunity: bool,
     invite: tuple[str, ...],
+    as_json: bool,
 ) -> int:
     """Relate people and companies to the activity known as KEY, without the server; the next sync carries it up.
 
@@ -89,5 +95,5 @@ def relate(
         raise ConfigError("Nothing to relate.", where=key, fix="Say whom or what: --contact ID, --account ID, …")
     with ExitStack() as stack:
         proxy = bootstrap.client_activities(read_config(config_path), stack).relate(key, relations)
-    click.echo(f"{proxy.key} is changed here; the next sync carries it up")
+    tell({"key": proxy.key}, f"{proxy.key} is changed here; the next sync carries it up", as_json=as_json)
     return 0

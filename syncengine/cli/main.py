@@ -13,6 +13,10 @@ COMMANDS = {
     "demo": ("syncengine.cli.demo", "Show the main job on sample data, in a folder of its own."),
     "sync": ("syncengine.cli.sync", "Bring PIM and activity server in step."),
     "status": ("syncengine.cli.sync", "Tell what the last runs did and what waits for somebody."),
+    "issues": ("syncengine.cli.issues", "List the items that failed, and when each is tried again."),
+    "retry": ("syncengine.cli.issues", "Try failed items again with the next sync."),
+    "ignore": ("syncengine.cli.issues", "Hear no more of failed items until they change."),
+    "runs": ("syncengine.cli.issues", "List the runs that are kept, or what one of them did and why."),
     "explain": ("syncengine.cli.sync", "Tell all that is known about one item or activity, and why."),
     "confirm": ("syncengine.cli.confirm", "Answer a stopped run: accept its deletions, or put back what was deleted."),
     "share": ("syncengine.cli.sync", "Share an item with the server."),
@@ -67,6 +71,7 @@ class _Group(click.Group):
 def main() -> None:
     """Keeps calendars, to-dos and mail in step with an activity server.
 
-    Exit codes: 0 done; 1 done, but items failed or are held, or refused; 2 configuration or mapping wrong; 3 stopped by
-    a brake or waiting for confirmation; 4 a side cannot be reached, has vanished, or refuses the login.
+    Exit codes: 0 done; 1 done, but items failed or are held, or refused; 2 configuration, mapping or command line
+    wrong, or it names what is not there; 3 stopped by a brake or waiting for confirmation; 4 a side cannot be reached,
+    has vanished, or refuses the login.
     """

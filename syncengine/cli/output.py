@@ -78,6 +78,14 @@ def print_json(value: Any) -> None:
     click.echo(json.dumps(value, indent=2, ensure_ascii=False))
 
 
+def tell(value: Any, words: str, *, as_json: bool) -> None:
+    """What a command has done: a value for scripts, or words."""
+    if as_json:
+        print_json(value)
+    else:
+        click.echo(words)
+
+
 def print_table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """A plain table, as wide as its contents; a terminal's long cells are cut by the terminal, never here."""
     texts = [[_cell(cell) for cell in row] for row in rows]

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from syncengine.cli.output import command, config_option, json_option, print_json, print_table, read_config
+from syncengine.cli.output import command, config_option, json_option, print_json, print_table, read_config, tell
 from syncengine.cli.server import open_server
 from syncengine.errors import ConfigError, NotThere
 from syncengine.model.directory import RecordKey, RecordType
@@ -159,8 +159,11 @@ def show(kind: str, record_id: str, config_path: Path | None, as_json: bool) -> 
 @_id
 @click.argument("assignments", metavar="FIELD=VALUE", nargs=-1, required=True)
 @config_option
+@json_option
 @command
-def set_fields(kind: str, record_id: str, assignments: tuple[str, ...], config_path: Path | None) -> int:
+def set_fields(
+    kind: str, record_id: str, assignments: tuple[str, ...], config_path: Path | None, *, as_json: bool
+) -> int:
     """Change fields of a complete record; an empty value empties the field, `;` separates the values of a list."""
     from syncengine.services import records
 
@@ -172,7 +175,8 @@ def set_fields(kind: str, record_id: str, assignments: tuple[str, ...], config_p
         values[name] = value
     with ExitStack() as stack:
         shown = records.set_fields(_state(config_path, stack, lock=True), _key(kind, record_id), values)
-    click.echo(f"{kind} {record_id} ({shown.name}) is changed here; the next sync tells the server")
+    words = f"{kind} {record_id} ({shown.name}) is changed here; the next sync tells the server"
+    tell(_told(kind, record_id, "changed"), words, as_json=as_json)
     return 0
 
 
@@ -180,14 +184,15 @@ def set_fields(kind: str, record_id: str, assignments: tuple[str, ...], config_p
 @_kind
 @_id
 @config_option
+@json_option
 @command
-def undo(kind: str, record_id: str, config_path: Path | None) -> int:
+def undo(kind: str, record_id: str, config_path: Path | None, *, as_json: bool) -> int:
     """Take back an edit that waits: the server's values stand."""
     from syncengine.services import records
 
     with ExitStack() as stack:
         records.undo(_state(config_path, stack, lock=True), _key(kind, record_id))
-    click.echo(f"your edit of {kind} {record_id} is dropped")
+    tell(_told(kind, record_id, "undone"), f"your edit of {kind} {record_id} is dropped", as_json=as_json)
     return 0
 
 
@@ -195,14 +200,16 @@ def undo(kind: str, record_id: str, config_path: Path | None) -> int:
 @_kind
 @_id
 @config_option
+@json_option
 @command
-def keep(kind: str, record_id: str, config_path: Path | None) -> int:
+def keep(kind: str, record_id: str, config_path: Path | None, *, as_json: bool) -> int:
     """Keep your edit although somebody changed the same field; the next sync puts it there."""
     from syncengine.services import records
 
     with ExitStack() as stack:
         records.keep(_state(config_path, stack, lock=True), _key(kind, record_id))
-    click.echo(f"your edit of {kind} {record_id} goes up with the next sync")
+    words = f"your edit of {kind} {record_id} goes up with the next sync"
+    tell(_told(kind, record_id, "kept"), words, as_json=as_json)
     return 0
 
 
@@ -210,13 +217,19 @@ def keep(kind: str, record_id: str, config_path: Path | None) -> int:
 @_kind
 @_id
 @config_option
+@json_option
 @command
-def unpin(kind: str, record_id: str, config_path: Path | None) -> int:
+def unpin(kind: str, record_id: str, config_path: Path | None, *, as_json: bool) -> int:
     """Let a record go that a look-up on the server had picked."""
     with ExitStack() as stack:
         open_server(read_config(config_path), stack).pin(_key(kind, record_id), pinned=False)
-    click.echo(f"{kind} {record_id} is let go with the next sync, unless it is related to what you work with")
+    words = f"{kind} {record_id} is let go with the next sync, unless it is related to what you work with"
+    tell(_told(kind, record_id, "unpinned"), words, as_json=as_json)
     return 0
+
+
+def _told(kind: str, record_id: str, done: str) -> dict[str, str]:
+    return {"type": kind, "id": record_id, "done": done}
 
 
 def _key(kind: str, record_id: str) -> RecordKey:

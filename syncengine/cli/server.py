@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from syncengine.cli.output import command, config_option, json_option, print_json, print_table, read_config
+from syncengine.cli.output import command, config_option, json_option, print_json, print_table, read_config, tell
 from syncengine.config import Config
 from syncengine.errors import ConfigError, NotThere, SideError, Unreachable
 from syncengine.ports import ActivityServer
@@ -145,10 +145,17 @@ def add(config_path: Path | None, source: Any, *, offline: bool) -> int:
 @click.argument("assignments", metavar="FIELD=VALUE", nargs=-1, required=True)
 @click.option("--whole", is_flag=True, help="Of a series, change also what is past.")
 @config_option
+@json_option
 @offline_option
 @command
 def set_fields(
-    activity_id: str, assignments: tuple[str, ...], config_path: Path | None, *, whole: bool, offline: bool
+    activity_id: str,
+    assignments: tuple[str, ...],
+    config_path: Path | None,
+    *,
+    whole: bool,
+    offline: bool,
+    as_json: bool,
 ) -> int:
     """Change fields of an activity; an empty value empties the field, `;` separates the values of a list.
 
@@ -166,7 +173,8 @@ def set_fields(
         config = read_config(config_path)
         if offline:
             proxy = _on_this_client(config, stack).change(activity_id, values, whole=whole)
-            click.echo(f"{proxy.key} is changed here; the next sync carries it up")
+            words = f"{proxy.key} is changed here; the next sync carries it up"
+            tell({"key": proxy.key, "id": proxy.activity_id, "sent": False}, words, as_json=as_json)
             return 0
         try:
             server = open_server(config, stack)
@@ -174,19 +182,20 @@ def set_fields(
             changed = activity_editing.edit(server, activity_id, values, bootstrap.new_id, now)
         except Unreachable as e:
             raise _naming_offline(e) from e
+    words = f"{changed.id} is now version {changed.version}"
     if changed.id != activity_id:
-        click.echo(f"what is past of {activity_id} stays; from {changed['planned']} on it is {changed.id}")
-    else:
-        click.echo(f"{changed.id} is now version {changed.version}")
+        words = f"what is past of {activity_id} stays; from {changed['planned']} on it is {changed.id}"
+    tell({"id": changed.id, "version": changed.version, "sent": True}, words, as_json=as_json)
     return 0
 
 
 @activity.command("delete")
 @click.argument("activity_id", metavar="ID")
 @config_option
+@json_option
 @offline_option
 @command
-def delete(activity_id: str, config_path: Path | None, *, offline: bool) -> int:
+def delete(activity_id: str, config_path: Path | None, *, offline: bool, as_json: bool) -> int:
     """Delete an activity. The deletion travels to everybody's PIM."""
     from syncengine import bootstrap
     from syncengine.services import activity_editing
@@ -195,13 +204,14 @@ def delete(activity_id: str, config_path: Path | None, *, offline: bool) -> int:
         config = read_config(config_path)
         if offline:
             left = _on_this_client(config, stack).delete(activity_id)
-            click.echo(f"{activity_id} is deleted" + ("; the next sync passes it on" if left else ""))
+            words = f"{activity_id} is deleted" + ("; the next sync passes it on" if left else "")
+            tell({"id": activity_id, "deleted": True, "sent": not left}, words, as_json=as_json)
             return 0
         try:
             activity_editing.delete(open_server(config, stack), activity_id, bootstrap.new_id)
         except Unreachable as e:
             raise _naming_offline(e) from e
-    click.echo(f"{activity_id} is deleted")
+    tell({"id": activity_id, "deleted": True, "sent": True}, f"{activity_id} is deleted", as_json=as_json)
     return 0
 
 
@@ -231,8 +241,9 @@ def directory() -> None:
 @directory.command("import")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @config_option
+@json_option
 @command
-def import_directory(file: Path, config_path: Path | None) -> int:
+def import_directory(file: Path, config_path: Path | None, *, as_json: bool) -> int:
     """Put the employees, contacts, accounts and opportunities of FILE into the server's database.
 
     Importing the same file twice changes nothing."""
@@ -258,8 +269,10 @@ def import_directory(file: Path, config_path: Path | None) -> int:
     finally:
         store.close()
     kinds = ("employees", "contacts", "accounts", "opportunities")
-    counts = ", ".join(f"{len(getattr(found, kind))} {kind}" for kind in kinds)
-    click.echo(f"{counts}: {'imported' if changed else 'all known already, nothing changed'}")
+    numbers = {kind: len(getattr(found, kind)) for kind in kinds}
+    counts = ", ".join(f"{number} {kind}" for kind, number in numbers.items())
+    words = f"{counts}: {'imported' if changed else 'all known already, nothing changed'}"
+    tell({**numbers, "changed": changed}, words, as_json=as_json)
     for words in render.ambiguous_addresses(found):
         click.echo(f"note: {words}", err=True)
     return 0
@@ -269,8 +282,9 @@ def import_directory(file: Path, config_path: Path | None) -> int:
 @click.argument("kind", metavar="TYPE", type=click.Choice(("account", "contact", "opportunity")))
 @click.argument("record_id", metavar="ID")
 @config_option
+@json_option
 @command
-def remove_record(kind: str, record_id: str, config_path: Path | None) -> int:
+def remove_record(kind: str, record_id: str, config_path: Path | None, *, as_json: bool) -> int:
     """Remove a record from the server's database. Activities that are related to it stay as they are."""
     from syncengine import bootstrap
     from syncengine.model.directory import RecordType
@@ -290,16 +304,17 @@ def remove_record(kind: str, record_id: str, config_path: Path | None) -> int:
         store.close()
     if not removed:
         raise NotThere(f"The directory has no {kind} {record_id!r}.", fix="give the id of one that is there")
-    click.echo(f"{kind} {record_id} is removed")
+    tell({"type": kind, "id": record_id, "removed": True}, f"{kind} {record_id} is removed", as_json=as_json)
     return 0
 
 
 @click.command()
 @click.argument("employee")
 @config_option
+@json_option
 @click.option("--label", default="", help="What the token is for; shown nowhere but in the database.")
 @command
-def token(employee: str, config_path: Path | None, label: str) -> int:
+def token(employee: str, config_path: Path | None, label: str, *, as_json: bool) -> int:
     """Issue a token for EMPLOYEE (an address or id). It is shown this once only."""
     from syncengine import bootstrap
     from syncengine.services.tokens import issue
@@ -314,9 +329,10 @@ def token(employee: str, config_path: Path | None, label: str) -> int:
         )
     store = bootstrap.open_store(config.server.url)
     try:
-        click.echo(issue(store, employee, label, system_clock))
+        found = issue(store, employee, label, system_clock)
     finally:
         store.close()
+    tell({"employee": employee, "token": found}, found, as_json=as_json)
     return 0
 
 

@@ -58,8 +58,9 @@ DIRECTORY = """\
 @click.option("--employee", default="me@example.com", show_default=True, help="The address the server knows you by.")
 @click.option("--generic-owner", default="generic.owner@example.com", show_default=True)
 @click.option("--calendar", default="calendar", show_default=True, help="The folder of .ics files.")
+@json_option
 @command
-def init(config_path: Path | None, employee: str, generic_owner: str, calendar: str) -> int:
+def init(config_path: Path | None, employee: str, generic_owner: str, calendar: str, *, as_json: bool) -> int:
     """Write a first configuration, a directory to import and an empty calendar folder. Overwrites nothing."""
     path = config_path or default_path()
     if path.exists():
@@ -77,6 +78,9 @@ def init(config_path: Path | None, employee: str, generic_owner: str, calendar: 
             directory.write_text(DIRECTORY.format(**values), encoding="utf-8")
     except OSError as e:
         raise ConfigError(f"The configuration cannot be written: {e.strerror}.", where=str(path)) from e
+    if as_json:
+        print_json({"config": str(path), "directory": str(directory), "calendar": str(path.parent / calendar)})
+        return 0
     option = f" --config {path}" if config_path else ""
     click.echo(f"Written: {path}\nNext:\n  1. read it and correct the addresses")
     click.echo(f"  2. syncengine directory import {directory}{option}")

@@ -19,12 +19,15 @@ from syncengine.cli.output import (
     read_config,
 )
 from syncengine.errors import ConfigError, SideError, Stopped, SyncEngineError
+from syncengine.model.issue import IssueState
 from syncengine.model.report import RunState
+from syncengine.times import system_clock
 
 if TYPE_CHECKING:
     from syncengine.services.sharing import Picks
 
 ITEMS_WAIT = 1
+MOST_UNSENT = 1000
 _STATUS_CODES = {"stopped": Stopped.exit_code, "failed": SideError.exit_code}
 
 
@@ -67,19 +70,24 @@ def sync(config_path: Path | None, as_json: bool, dry_run: bool, pims: tuple[str
 @command
 def status(config_path: Path | None, as_json: bool) -> int:
     """Tell what the last runs did and what waits for somebody."""
-    from syncengine import bootstrap, render
+    from syncengine import bootstrap, render, render_health
     from syncengine.services.sync import braking
 
     config = read_config(config_path)
     with ExitStack() as stack:
         state = bootstrap.open_state(config)
         stack.callback(state.close)
-        asking = braking.unanswered(state)
-        shown = render.status_json(state.runs(5), state.counts(), state.held(), state.problems(), asking)
+        runs, issues = state.runs(5), state.issues()
+        heard_of = [(i.scope, i.subject, i.problem) for i in issues if i.state is not IssueState.IGNORED]
+        shown = render.status_json(runs, state.counts(), state.held(), heard_of, braking.unanswered(state))
+        names = [pim.name for pim in config.pims]
+        shown |= render_health.health_json(state.fact("health") or {}, names, issues, runs, system_clock())
+        failing = [i.subject for i in issues]
+        shown |= render_health.unsent_json(state.dirty("", MOST_UNSENT), state.edits(), failing)
     if as_json:
         print_json(shown)
     else:
-        click.echo(render.status_text(shown))
+        click.echo(f"{render.status_text(shown)}\n{render_health.health_text(shown)}")
     return _STATUS_CODES.get(shown["state"]) or (
         ITEMS_WAIT if shown["held"] or shown["failed"] or shown["deletions"] else 0
     )
@@ -92,16 +100,21 @@ def status(config_path: Path | None, as_json: bool) -> int:
 @command
 def explain(uid: str, config_path: Path | None, as_json: bool) -> int:
     """Tell all that is known about one item or activity: UID, activity id or file name."""
-    from syncengine import bootstrap, render
+    from syncengine import bootstrap, render, render_health
+    from syncengine.core.issues import is_about, is_called
 
     config = read_config(config_path)
     with ExitStack() as stack:
         state = bootstrap.open_state(config)
         stack.callback(state.close)
+        issues = state.issues()
+        failed = [i for i in issues if is_called(i, uid)]
         href = uid.partition("/")[2]  # `sync` names items as pim/href
         found = state.find(uid) or (state.find(href) if href else [])
         if not found and (history := state.history(uid)):
-            shown = [render.gone_json(uid, history, state.runs(50))]
+            shown = [render.gone_json(uid, history, state.runs(50)) | render_health.issues_of(failed)]
+        elif not found and failed:
+            shown = [render.gone_json(uid, [], []) | render_health.issues_of(failed) | render_health.NOT_TAKEN_IN]
         elif not found:
             raise ConfigError(
                 f"Nothing is known of {uid!r}.",
@@ -110,11 +123,15 @@ def explain(uid: str, config_path: Path | None, as_json: bool) -> int:
             )
         else:
             directory = state.directory()
-            shown = [render.explain_json(p, state.history(p.key), state.runs(50), directory) for p in found]
+            shown = [
+                render.explain_json(p, state.history(p.key), state.runs(50), directory)
+                | render_health.issues_of(i for i in issues if is_about(i, p))
+                for p in found
+            ]
     if as_json:
         print_json(shown)
     else:
-        click.echo("\n\n".join(render.explain_text(one) for one in shown))
+        click.echo("\n\n".join(f"{render.explain_text(one)}{render_health.issues_text(one)}" for one in shown))
     return 0
 
 

@@ -14,13 +14,12 @@
 Each step is one user and one verb; `say` tells the reader why. What people do: `saves`, `changes`,
 `changes_occurrence`, `restores_occurrence`, `deletes`, `renames`, `receives`, `answers`, `syncs`, `rehearses`,
 `shares`, `unshares`, `confirms`, `reverts`, `replaces_calendar`, `disconnects`, `reconnects`, `receives_mail`,
-`loses_mail`, `renumbers_mail`; and `days_pass`. What they do with their client's own records, without the server:
-`adds_offline`, `sets_offline`, `deletes_offline`, `relates`, `deletes_here` (the item alone), `removes_product`. What
-they do on the server: `adds`, `sets`, `attaches`, `detaches`, `removes`, `imports`. What must be true: `sees`,
-`sees_nothing_of`, `server_has`,
-`server_has_nothing_of`, `server_count`, `holds`, `explains`, `knows`, `has_mail`, `suggests`. About records:
-`chooses`, `edits_record`, `undoes_edit`, `keeps_edit`, `removes_record`, `pins`, and `finds`, `counts`, `has_record`,
-`has_no_record`, `has_under` to check.
+`loses_mail`, `renumbers_mail`, `retries`, `ignores`; and `days_pass`, `minutes_pass`. What they do with their client's
+own records, without the server: `adds_offline`, `sets_offline`, `deletes_offline`, `relates`, `deletes_here` (the item
+alone), `removes_product`. On the server: `adds`, `sets`, `attaches`, `detaches`, `removes`, `imports`. What
+must be true: `sees`, `sees_nothing_of`, `server_has`, `server_has_nothing_of`, `server_count`, `holds`, `explains`,
+`knows`, `has_mail`, `suggests`, `has_issue`. About records: `chooses`, `edits_record`, `undoes_edit`, `keeps_edit`,
+`removes_record`, `pins`, and `finds`, `counts`, `has_record`, `has_no_record`, `has_under` to check.
 
 * `saves`: a new item. `uid`, `kind` (event or todo), then properties as in RFC 5545, `start`, `end`, `percent` and
   `body` in short; `lines`: whole content lines; or everything as `text`. `changes`: the same for an item that is
@@ -29,6 +28,8 @@ they do on the server: `adds`, `sets`, `attaches`, `detaches`, `removes`, `impor
   goes by the activity's name.
 * `changes_occurrence`: one occurrence of a series, by its original start `of`; `later = true` for it and all that
   follow; `restores_occurrence` takes that back. `days_pass = 30`: the next steps happen that many days later.
+* `retries = "words"`, `ignores = "words"`: the failed item whose place or problem holds these words. `has_issue`: one
+  is listed, `{ where = "words", state = "parked", tries = 2, what = "words" }`; with `gone = true` it is not.
 * `receives`: an invitation, or its update, arrives in the calendar: a copy of the item of the user `from`, with the
   answer given before. `answers = { uid = "…", with = "DECLINED" }`: the user answers it (PARTSTAT); the organizer
   hears of it in `tells = "one"`, the user with that name.
@@ -81,7 +82,7 @@ VERBS = (
     "saves", "changes", "changes_occurrence", "restores_occurrence", "deletes", "renames", "receives", "answers",
     "receives_mail", "loses_mail", "renumbers_mail", "has_mail", "suggests",
     "syncs", "rehearses", "shares", "unshares", "confirms", "reverts", "replaces_calendar",
-    "disconnects", "reconnects", "days_pass",
+    "disconnects", "reconnects", "days_pass", "minutes_pass", "retries", "ignores", "has_issue",
     "adds", "sets", "attaches", "detaches", "removes", "imports",
     "adds_offline", "sets_offline", "deletes_offline", "relates", "deletes_here", "removes_product", "knows",
     "sees", "sees_nothing_of", "server_has", "server_has_nothing_of", "server_count", "holds", "explains",
@@ -104,14 +105,14 @@ _SHAPES: dict[str, tuple[str, tuple[type, ...]]] = {
         (_WORDS, (str, list)),
     ),
     "syncs": (f'{_A_TABLE}, or "somehow"', (dict, str)),
-    **dict.fromkeys(("unshares", "disconnects"), ("a text", (str,))),
+    **dict.fromkeys(("unshares", "disconnects", "retries", "ignores"), ("a text", (str,))),
     "shares": (f"a text, or {_A_TABLE}", (str, dict)),
     **dict.fromkeys(("confirms", "reconnects", "renumbers_mail"), ("true", (bool,))),
     "removes": (f"{_WORDS}, or {_A_TABLE}", (str, list, dict)),
     "reverts": (f"true, or {_A_TABLE}", (bool, dict)),
     "replaces_calendar": ("a list of tables", (list,)),
     "server_count": ("a number", (int,)),
-    "days_pass": ("a number", (int,)),
+    **dict.fromkeys(("days_pass", "minutes_pass"), ("a number", (int,))),
 }
 _NAMES = ("story", "requirements", "step", "users", "directory", "mapping", "mapping_edits")
 _SETTINGS = (

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 from syncengine.errors import Problem
 from syncengine.model.proxy import Held
@@ -54,7 +56,8 @@ class Question:
 class Report:
     """Filled while a run goes on. `writes` counts (side, what was done); `conflicts` are (key, description, held);
     `notices` are worth knowing and nobody has to mend them; `deletions` is what a brake asks about, and
-    `ways` how a person answers that, or the question."""
+    `ways` how a person answers that, or the question; `error` is why the run as a whole could not be finished, with
+    whether trying again may help (`retry`)."""
 
     run: str = ""
     dry_run: bool = False
@@ -71,6 +74,7 @@ class Report:
     conflicts: list[tuple[str, str, Held]] = field(default_factory=list)
     deletions: list[Doomed] = field(default_factory=list)
     question: Question | None = None
+    error: Mapping[str, Any] | None = None
     reason: str = ""
     ways: str = ""
 

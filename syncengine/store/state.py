@@ -27,11 +27,13 @@ from syncengine.core.sync import codec
 from syncengine.core.sync.brakes import Collection, Deletions
 from syncengine.errors import StorageError
 from syncengine.model.brakes import OTHER
+from syncengine.model.issue import IssueState
 from syncengine.model.pim import Kind, Resource
 from syncengine.model.proxy import ItemState, KnownItem, Proxy, Share, There
 from syncengine.model.report import RunState
 from syncengine.store import engine as db
 from syncengine.store import state_tables as t
+from syncengine.store.state_issues import StateIssues, rests
 from syncengine.store.state_journal import StateJournal
 from syncengine.store.state_records import StateRecords
 
@@ -39,7 +41,7 @@ MANY = 500
 """How many ids go into one statement."""
 
 
-class State(StateRecords, StateJournal):
+class State(StateRecords, StateJournal, StateIssues):
     """One user's client state. Opened by one process at a time for writing (`lock`)."""
 
     def __init__(self, path: str, *, engine: sa.Engine | None = None) -> None:
@@ -129,9 +131,14 @@ class State(StateRecords, StateJournal):
     def by_activity(self, ids: Iterable[str]) -> dict[str, Proxy]:
         return {p.activity_id: p for p in self._load(t.proxy.c.activity_id, ids)}
 
-    def dirty(self, after: str, limit: int, pims: Sequence[str] | None = None) -> list[Proxy]:
-        """Proxies to be decided, in the order of their ids. `pims`: only those without an item or with one there."""
+    def dirty(
+        self, after: str, limit: int, pims: Sequence[str] | None = None, now: datetime | None = None
+    ) -> list[Proxy]:
+        """Proxies to be decided, in the order of their ids. `pims`: only those without an item or with one there.
+        `now`: without those that have failed and whose pause is not over then."""
         where = [t.proxy.c.dirty == 1, t.proxy.c.id > after]
+        if now is not None:
+            where.append(sa.not_(rests(now)))
         if pims is not None:
             where.append(sa.or_(t.item.c.pim.is_(None), t.item.c.pim.in_(pims)))
         return self._select(sa.and_(*where), limit)
@@ -202,6 +209,7 @@ class State(StateRecords, StateJournal):
         that an unshared one waits for nobody."""
         for some in _chunks(ids):
             self._write(sa.update(t.proxy).where(t.proxy.c.id.in_(some)).values(share=share.value, dirty=1))
+            self.wake("proxy", some)
             if share is not Share.SHARED:
                 self._write(sa.delete(t.waiting).where(t.waiting.c.proxy_id.in_(some)))
 
@@ -269,12 +277,12 @@ class State(StateRecords, StateJournal):
         where = sa.and_(t.item.c.pim == pim, t.item.c.href == href)
         self._write(sa.update(t.item).where(where).values(etag=etag, text=text))
 
-    def due(self, today: date) -> list[Proxy]:
-        """Shared proxies of endless series of which more can be told today (REC-4)."""
+    def due(self, today: date, now: datetime) -> list[Proxy]:
+        """Shared proxies of endless series of which more can be told today (REC-4), without those that have failed and
+        whose pause is not over."""
         c = t.proxy.c
-        return self._select(
-            sa.and_(c.more_from <= today.isoformat(), c.share == Share.SHARED, t.item.c.gone == 0), None
-        )
+        more = sa.and_(c.more_from <= today.isoformat(), c.share == Share.SHARED, t.item.c.gone == 0)
+        return self._select(sa.and_(more, sa.not_(rests(now))), None)
 
     def with_uid(self, uids: Iterable[str]) -> list[tuple[str, KnownItem]]:
         """(collection, item) of all items with one of the UIDs."""
@@ -407,12 +415,12 @@ class State(StateRecords, StateJournal):
 
     def counts(self) -> dict[str, int]:
         """linked: shared items with their activity. held: records that wait for a person. waiting: activities
-        without an item. unshared and unshareable items. failed: open problems."""
+        without an item. unshared and unshareable items. failed: those nobody ignores."""
         linked = sa.select(sa.func.count()).select_from(t.item.join(t.proxy, t.item.c.proxy_id == t.proxy.c.id))
         return {
             "linked": self._count(linked.where(t.proxy.c.share == Share.SHARED, t.proxy.c.there == There.LIVE)),
             "held": self._count(sa.select(sa.func.count()).select_from(t.proxy).where(t.proxy.c.held > 0)),
-            "failed": self._count(sa.select(sa.func.count()).select_from(t.problem)),
+            "failed": self._count(_FAILED.where(t.problem.c.state != IssueState.IGNORED)),
             "unshared": self._count(linked.where(t.proxy.c.share != Share.SHARED, t.item.c.gone == 0)),
             "not_shareable": self._count(
                 sa.select(sa.func.count()).select_from(t.item).where(t.item.c.proxy_id.is_(None), t.item.c.text == "")
@@ -439,6 +447,7 @@ class _Unsaved:
 # Statements are built once: building one costs as much as running it.
 _PUT = {table: sa.insert(table).prefix_with("OR REPLACE") for table in (t.proxy, t.item, t.waiting)}
 _DROP = {table: sa.delete(table).where(table.c.proxy_id == sa.bindparam("of")) for table in (t.item, t.waiting)}
+_FAILED = sa.select(sa.func.count()).select_from(t.problem)
 _SIDES = {"server": "on the server", "pim": "in the PIM"}
 _MOVED = sa.and_(  # the server shows it elsewhere now, see `codec` for what stands in the document
     sa.func.json_type(t.proxy.c.doc, "$.server.values.display_in").is_not(None),

@@ -1,4 +1,4 @@
-"""The journal in a client's state: problems that are open, what was overwritten, and the runs with their reports."""
+"""The journal in a client's state: what was overwritten, and the runs with their reports."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from syncengine.errors import Problem
 from syncengine.model.proxy import Proxy
 from syncengine.model.report import Doomed, RunState
 from syncengine.store import state_tables as t
@@ -19,32 +18,7 @@ from syncengine.times import iso
 
 
 class StateJournal(StatePart):
-    """Part of `store.state.State`. What is solved is written with the next statement, like proxies."""
-
-    def __init__(self) -> None:
-        self._solved: dict[tuple[str, str], None] = {}
-
-    def problems(self, scope: str | None = None) -> list[tuple[str, str, Problem]]:
-        """(scope, subject, problem), of one scope or all."""
-        c = t.problem.c
-        statement = sa.select(t.problem).order_by(c.scope, c.subject)
-        if scope is not None:
-            statement = statement.where(c.scope == scope)
-        return [(r.scope, r.subject, Problem(r.what, r.place, r.fix)) for r in self._rows(statement)]
-
-    def set_problem(self, scope: str, subject: str, problem: Problem, at: datetime) -> None:
-        row = {
-            "scope": scope,
-            "subject": subject,
-            "what": problem.what,
-            "place": problem.where,
-            "fix": problem.fix,
-            "since": iso(at),
-        }
-        self._write(sa.insert(t.problem).prefix_with("OR REPLACE"), row)
-
-    def solve(self, scope: str, subjects: Iterable[str]) -> None:
-        self._solved.update(((scope, subject), None) for subject in subjects)
+    """Part of `store.state.State`."""
 
     def keep_history(self, run_id: str, at: datetime, rows: Sequence[tuple[Proxy, str, str, Any]]) -> None:
         """(proxy, side, because, what was overwritten there) — values by field, or an item's whole text."""
@@ -96,18 +70,28 @@ class StateJournal(StatePart):
         found = self._runs(sa.and_(asks, c.id.startswith(run, autoescape=True)), 1)
         return found[0] if found else None
 
+    def find_run(self, run: str) -> dict[str, Any] | None:
+        found = self._runs(t.run.c.id.startswith(run, autoescape=True), 1) if run else []
+        return found[0] if found else None
+
+    def prune(self, before: datetime, limit: int) -> None:
+        """See the port. What is still looked for: the history of proxies that are held, or not settled yet."""
+        r, h, p = t.run.c, t.history.c, t.proxy.c
+        last = [sa.select(r.id).order_by(r.started.desc(), _ROWID.desc()).limit(1)]
+        last += [last[0].where(r.state == state) for state in (RunState.DONE, RunState.STOPPED)]
+        kept = [row.id for one in last for row in self._rows(one)]
+        old = sa.select(r.id).where(r.started < iso(before), r.id.not_in(kept)).order_by(r.started).limit(limit)
+        self._write(sa.delete(t.run).where(r.id.in_(old)))
+        open_ = sa.exists().where(p.id == h.proxy_id, sa.or_(p.held > 0, p.dirty == 1))
+        rows = (
+            sa.select(h.id).where(h.at < iso(before), h.run_id.not_in(kept), sa.not_(open_)).order_by(h.at).limit(limit)
+        )
+        self._write(sa.delete(t.history).where(h.id.in_(rows)))
+
     def _runs(self, where: sa.ColumnElement[bool], limit: int) -> list[dict[str, Any]]:
-        newest = sa.select(t.run).order_by(t.run.c.started.desc(), sa.literal_column("rowid").desc())
+        newest = sa.select(t.run).order_by(t.run.c.started.desc(), _ROWID.desc())
         rows = self._rows(newest.where(where).limit(limit))
         return [dict(r._mapping) | {"report": json.loads(r.report) if r.report else None} for r in rows]
 
-    def _write_solved(self) -> None:
-        """Write what was solved since the last statement."""
-        solved, self._solved = list(self._solved), {}
-        if solved:
-            self._write(_SOLVE, [{"of": scope, "about": subject} for scope, subject in solved])
 
-
-_SOLVE = sa.delete(t.problem).where(
-    t.problem.c.scope == sa.bindparam("of"), t.problem.c.subject == sa.bindparam("about")
-)
+_ROWID: sa.ColumnElement[int] = sa.literal_column("rowid")

@@ -75,12 +75,18 @@ intent = sa.Table(
 problem = sa.Table(
     "problem",
     metadata,
-    sa.Column("scope", sa.Text, primary_key=True),  # pim:<name> or proxy
-    sa.Column("subject", sa.Text, primary_key=True),  # href, or the proxy's id
+    sa.Column("scope", sa.Text, primary_key=True),  # see model.issue.Issue, of all columns
+    sa.Column("subject", sa.Text, primary_key=True),
     sa.Column("what", sa.Text, nullable=False),
     sa.Column("place", sa.Text, nullable=False),
     sa.Column("fix", sa.Text, nullable=False),
     sa.Column("since", sa.Text, nullable=False),
+    sa.Column("tries", sa.Integer, nullable=False, server_default="1"),
+    sa.Column("tried", sa.Text, nullable=False, server_default=""),
+    sa.Column("due", sa.Text),
+    sa.Column("state", sa.Text, nullable=False, server_default="open"),
+    sa.Column("seen", sa.Text, nullable=False, server_default=""),
+    sa.Column("waits_for", sa.Text, nullable=False, server_default=""),
 )
 
 run = sa.Table(
@@ -106,6 +112,7 @@ history = sa.Table(
     sa.Column("because", sa.Text, nullable=False),
     sa.Column("old", sa.Text, nullable=False),
     sa.Index("history_key", "key"),
+    sa.Index("history_at", "at"),
 )
 
 accepted = sa.Table("accepted", metadata, sa.Column("proxy_id", sa.Text, primary_key=True))

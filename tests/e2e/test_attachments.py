@@ -110,10 +110,10 @@ def test_one_too_large_for_an_entry_is_noted_with_the_way_to_get_it(desk: Desk) 
 def test_what_cannot_be_attached_or_taken_off_is_said(desk: Desk) -> None:
     identity = desk.add(description="Meeting")
     (desk.folder / "plan.txt").write_bytes(PLAN)
-    assert desk.do("attach", "nobody-knows", "plan.txt").code == 1
+    assert desk.do("attach", "nobody-knows", "plan.txt").code == 2
     assert desk.do("attach", identity, "not-there.txt").code == 2
     done = desk.do("detach", identity, "plan.txt")
-    assert (done.code, "has no attachment 'plan.txt'" in done.err) == (1, True)
+    assert (done.code, "has no attachment 'plan.txt'" in done.err) == (2, True)
 
 
 def test_a_dry_run_stores_nothing(desk: Desk) -> None:

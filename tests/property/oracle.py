@@ -8,7 +8,7 @@ live token in a field there is no conflict and both sides must show it; with mor
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from syncengine.errors import Stopped
 from syncengine.model.activity import DERIVED, Activity
@@ -78,6 +78,7 @@ def come_to_rest(world: World) -> None:
     everything the second time, so two quiet rounds are rest."""
     quiet = 0
     for _ in range(ROUNDS):
+        world.now += timedelta(days=1)  # what has failed is tried again after a pause
         quiet = 0 if sum([_writes(world, name) for name in world.users]) else quiet + 1
         if quiet == 2:
             return

@@ -1,4 +1,4 @@
-"""Brakes at work: every mode on both sides for each kind, what a person answers, and reverts that are killed (SYN-4)."""
+"""Brakes at work: each mode on both sides for each kind, what a person answers, and reverts that are killed (SYN-4)."""
 
 from __future__ import annotations
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
 
@@ -11,6 +12,8 @@ import sqlalchemy as sa
 from alembic.migration import MigrationContext
 from alembic.operations import Operations
 
+from syncengine.errors import Problem
+from syncengine.model.issue import Issue
 from syncengine.store.engine import version_table
 from syncengine.store.state import State
 
@@ -57,6 +60,22 @@ def test_the_directory_known_then_is_known_after_the_upgrade(tmp_path: Path) -> 
     assert [c.id for c in directory.contacts] == ["c"]
     assert directory.incomplete == frozenset()
     assert state.token("records") is None  # so the next run asks for all of them
+    state.close()
+
+
+def test_what_had_failed_then_is_due_after_the_upgrade(tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+    first_version(path)
+    connection = sqlite3.connect(path)
+    connection.execute(
+        "INSERT INTO problem VALUES ('pim:work', 'a.ics', 'what', 'where', 'fix', '2026-03-01T08:00:00Z')"
+    )
+    connection.commit()
+    connection.close()
+
+    then = datetime(2026, 3, 1, 8, tzinfo=UTC)
+    state = State(str(path))
+    assert state.issues() == [Issue("pim:work", "a.ics", Problem("what", "where", "fix"), then, then, then)]
     state.close()
 
 

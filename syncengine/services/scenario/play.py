@@ -47,6 +47,7 @@ from syncengine.services.scenario.deeds import (
     shares,
     unshares,
 )
+from syncengine.services.scenario.issues import has_issue, ignores, minutes_pass, retries
 from syncengine.services.scenario.mail import has_mail, loses_mail, receives_mail, renumbers_mail
 from syncengine.services.scenario.records import (
     chooses,
@@ -165,6 +166,10 @@ _VERBS: Mapping[str, Callable[[Play, Actor, Any], None]] = {
     "changes": changes,
     "changes_occurrence": changes_occurrence,
     "days_pass": days_pass,
+    "minutes_pass": minutes_pass,
+    "retries": retries,
+    "ignores": ignores,
+    "has_issue": has_issue,
     "restores_occurrence": restores_occurrence,
     "deletes": deletes,
     "renames": renames,

@@ -1,7 +1,8 @@
 """Contents of attachments in a run: up before the command that lists them, down before the item that shows them.
 
 An attachment that cannot go up is left out of what is told, and stays where it is; its item has a problem, and the next
-run tries again. Nothing else waits for it. What is too large for an item stays on the server alone, and is named.
+run tries again, later ones after a pause. Nothing else waits for it. What is too large for an item stays on the server
+alone, and is named.
 """
 
 from __future__ import annotations
@@ -75,7 +76,8 @@ class ContentSide:
             where = f"{proxy.key} ({proxy.values.get('description') or 'no subject'})"
             what = " ".join(f"The attachment {a.name!r} stays where it is. {problem.what}" for a, problem in failed)
             with self.state.transaction():
-                self.work.fail(SCOPE, proxy.id, Problem(what, where, failed[0][1].fix))
+                etag = proxy.item.etag if proxy.item else ""
+                self.work.fail(SCOPE, proxy.id, Problem(what, where, failed[0][1].fix), etag)
         return [a for a, _ in failed]
 
     def _send(self, proxy: Proxy, attachment: Attachment) -> SyncEngineError | None:
@@ -95,9 +97,11 @@ class ContentSide:
 
     def retry(self) -> None:
         """What could not be sent by the runs before, and is still in its item, is told now."""
-        waiting = [proxy_id for _, proxy_id, _ in self.state.problems(SCOPE)]
-        if not waiting or self.work.dry_run:
+        due = self.state.attachments_to_retry(SCOPE, self.work.began)
+        if not due or self.work.dry_run:
             return
+        self.work.earlier.update({(SCOPE, issue.subject): issue for issue in due})
+        waiting = [issue.subject for issue in due]
         self.work.busy = True
         proxies = self.state.proxies(waiting)
         active = {c.name for c in self.work.active}

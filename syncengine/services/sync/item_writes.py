@@ -17,6 +17,7 @@ from syncengine.errors import AlreadyThere, ChangedMeanwhile, ItemError, NotTher
 from syncengine.model.item import Item
 from syncengine.model.pim import Missing, Resource, Written
 from syncengine.model.proxy import ItemState, Proxy, Share, There
+from syncengine.services.sync.health import side_of
 from syncengine.services.sync.server_side import PROBLEMS
 from syncengine.services.sync.work import Collection, Work
 
@@ -75,7 +76,8 @@ class ItemWrites:
         if collection is None:
             return []
         try:
-            stored = _write(collection, whole)
+            with self.work.health.at(side_of(whole.pim)):
+                stored = _write(collection, whole)
             return [_Done(w, stored, whole.text) for w in writes]
         except NotThere:
             if whole.verb is Verb.DELETE:
@@ -225,9 +227,9 @@ class ItemWrites:
                 }
             )
             if hrefs and not self.work.dry_run:
-                for one in collection.pim.fetch(hrefs):
-                    if isinstance(one, Resource):
-                        found[collection.name, one.href] = one
+                with self.work.health.at(side_of(collection.name)):
+                    back = list(collection.pim.fetch(hrefs))
+                found |= {(collection.name, one.href): one for one in back if isinstance(one, Resource)}
         return found
 
     def _as_stored(self, done: _Done, read_back: dict[tuple[str, str], Resource]) -> Proxy:

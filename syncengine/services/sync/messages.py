@@ -13,6 +13,7 @@ from syncengine.errors import SideError
 from syncengine.model.attachment import Attachment
 from syncengine.model.proxy import Proxy
 from syncengine.ports import Mailbox
+from syncengine.services.sync.health import side_of
 from syncengine.services.sync.server_side import PROBLEMS
 from syncengine.services.sync.work import ODD, Collection, Work, as_item_error
 
@@ -89,6 +90,7 @@ class Messages:
                 self.work.fail(PROBLEMS, proxy.id, replace(error.problem, where=where))
         except SideError as e:
             e.where = e.where or collection.name
+            self.work.health.failed(side_of(collection.name), e)
             self.work.failed.add(collection.name)
             self.failed.append(e)
         return None

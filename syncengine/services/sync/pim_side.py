@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from functools import cached_property
@@ -12,6 +12,7 @@ from syncengine.core.correspondence import related
 from syncengine.core.ical.href import part_href, split_href
 from syncengine.core.ical.read import read
 from syncengine.core.ical.write import moved_keys
+from syncengine.core.issues import is_due
 from syncengine.core.mapping.apply import unique_id
 from syncengine.core.sync import absorb as core
 from syncengine.core.sync.correlate import keys_of_item, link, pairs
@@ -20,6 +21,7 @@ from syncengine.core.sync.parts import parts
 from syncengine.core.sync.roles import Role, role_in
 from syncengine.core.wire import values_to_json
 from syncengine.errors import ItemError, Problem
+from syncengine.model.issue import Issue
 from syncengine.model.item import Item
 from syncengine.model.mapping import TypeMap
 from syncengine.model.pim import Fetched, Kind, Missing, Resource, Unreadable
@@ -39,6 +41,8 @@ class PimSide:
         self.scope = f"pim:{collection.name}"
         self.properties = core.properties(collection.mapping)
         self.intended = {proxy_id for _, proxy_id, _ in self.state.intents("server")}
+        self.etags: Mapping[str, str] = {}  # as listed
+        self.issues: dict[str, Issue] = {}  # of items of this collection, by href
         self.known_parts: dict[str, list[KnownItem]] = {}  # of the batch being settled, by resource
         first_contact = self.state.fact(f"seen:{self.name}") is None
         self.shares = collection.share_existing if first_contact else collection.share_new
@@ -52,18 +56,20 @@ class PimSide:
         """Read what changed since the last time. Raises SideError when the collection cannot be read."""
         token = self.state.token(self.scope)
         changes = self.collection.pim.changes(token)
-        problems = [subject for _, subject, _ in self.state.problems(self.scope)]
+        self.etags = changes.etags
+        self.issues = {issue.subject: issue for issue in self.state.issues(self.scope)}
         if changes.complete:
             known = self.state.etags(self.name)
             changed = {h for h, etag in changes.etags.items() if known.get(h) != etag}
             removed = set(known) - set(changes.etags)
-            changed |= {h for h in problems if h in changes.etags}
-            self._solved([h for h in problems if h not in changes.etags and h not in known])
+            self._solved([h for h in self.issues if h not in changes.etags and h not in known])
         else:
             rows = self.state.known(self.name, changes.etags)
             changed = {h for h, etag in changes.etags.items() if h not in rows or rows[h].gone or rows[h].etag != etag}
             removed = {h for h, row in self.state.known(self.name, changes.removed).items() if not row.gone}
-            changed |= set(problems)
+            self._solved([h for h in self.issues if h in changes.removed and h not in removed])
+        changed -= {h for h, issue in self.issues.items() if issue.seen and issue.seen == changes.etags.get(h)}
+        changed |= {h for h in self._due(changed | removed) if not changes.complete or h in changes.etags}
         self._check_same(changed - removed, removed)
         self._removed(sorted(removed))
         self._changed(sorted(changed - removed))
@@ -88,6 +94,10 @@ class PimSide:
             return self._uid(item) if isinstance(item, Item) else ""
         except ODD:
             return ""
+
+    def _due(self, moved: AbstractSet[str]) -> set[str]:
+        """Items that failed and are tried again although they are as they were (SYN-3)."""
+        return {h for h, issue in self.issues.items() if is_due(issue, self.work.began) or issue.waits_for in moved}
 
     def _removed(self, hrefs: Sequence[str]) -> None:
         """A listing that lags is no deletion: each is looked for before it is believed."""
@@ -175,14 +185,22 @@ class PimSide:
         self.known_parts = _by_resource(self.state.parts(self.name, [f.href for f in fetched]))
         proxies = self.state.proxies(r.proxy_id for r in rows.values() if r.proxy_id)
         readable: list[tuple[Resource, Item]] = []
+        self._give_another_try([f.href for f in fetched])
         for one in sorted(fetched, key=lambda f: f.href):
             if isinstance(one, Missing):
                 self._gone([one.href, *(k.href for k in self.known_parts.get(one.href, ()))])
             elif isinstance(one, Unreadable):
-                self.work.fail(self.scope, one.href, one.problem)
+                self._fail(one.href, one.problem)
             else:
                 self._read(one, rows.get(one.href), proxies, readable)
         self._meet_new(readable)
+
+    def _give_another_try(self, hrefs: Sequence[str]) -> None:
+        """What failed before is solved, unless it fails again."""
+        known = [h for h in hrefs if h in self.issues]
+        for href in known:
+            self.work.earlier.setdefault((self.scope, href), self.issues[href])
+        self.state.solve(self.scope, known)
 
     def _read(
         self,
@@ -192,9 +210,9 @@ class PimSide:
         new: list[tuple[Resource, Item]],
     ) -> None:
         proxy = proxies.get(row.proxy_id) if row and row.proxy_id else None
-        if proxy and proxy.item and not proxy.item.gone and proxy.item.text == resource.text:
+        known = proxy.item.text if proxy and proxy.item and not proxy.item.gone else None
+        if known == resource.text and resource.href not in self.issues:  # a part of it may have failed
             self.state.touch(self.name, {resource.href: resource.etag})
-            self.state.solve(self.scope, [resource.href])
             return
         try:
             item = core.read_item(resource.text, self.properties, message=self.is_mailbox)
@@ -205,7 +223,7 @@ class PimSide:
             elif proxy is not None and found is not None:
                 proxy, found = self._known_alone(proxy, found)
         except ODD as e:
-            self._failed(resource.href, as_item_error(e))
+            self._failed(resource.href, as_item_error(e), resource.etag)
             return
         if isinstance(item, Item) and item.lone and shareable:
             self._without_series(resource, proxy)
@@ -213,7 +231,6 @@ class PimSide:
             new.append((resource, item))
         elif proxy is None:
             self.state.remember_unshareable(self.name, resource.href, resource.etag)
-            self.state.solve(self.scope, [resource.href])
         if found is not None:
             before = proxy.item.text if proxy and proxy.item and not proxy.item.gone else ""
             try:
@@ -221,8 +238,13 @@ class PimSide:
             except ODD as e:
                 self._failed(resource.href, as_item_error(e))
 
-    def _failed(self, href: str, error: ItemError) -> None:
-        self.work.fail(self.scope, href, Problem(error.what, f"{self.name}/{href}", error.fix))
+    def _failed(self, href: str, error: ItemError, etag: str = "") -> None:
+        self._fail(href, Problem(error.what, f"{self.name}/{href}", error.fix), etag)
+
+    def _fail(self, href: str, problem: Problem, etag: str = "", waits_for: str = "") -> None:
+        """What fails of an occurrence is tried again with its resource."""
+        resource = split_href(href)[0]
+        self.work.fail(self.scope, resource, problem, etag or self.etags.get(resource, ""), waits_for)
 
     # --- occurrences that stand apart from their series (REC-3) -----------------------------------------------------
 
@@ -274,7 +296,6 @@ class PimSide:
             self.state.remember_unshareable(self.name, resource.href, resource.etag, resource.text)
         else:
             self.state.rewrite(self.name, resource.href, resource.etag, resource.text)
-        self.state.solve(self.scope, [resource.href])
 
     def _share_of(self, proxy: Proxy) -> Share:
         """What is shared of a new part: what is of its series; what a guest's copy changes later is no change (CAL-1)
@@ -303,7 +324,6 @@ class PimSide:
         dirty = after.share is Share.SHARED and (moved or after.there is There.ABSENT or bool(proxy.held))
         dirty = dirty or after.share in (Share.DROPPED, Share.DELETED) or self._to_be_unshared(after)
         self.work.save([after], dirty=dirty)
-        self.state.solve(self.scope, [resource.href])
 
     def _keep_what_was_said(self, before: Proxy, after: Proxy) -> None:
         """What was changed by hand and then in the item is the item's; the former is kept."""
@@ -361,7 +381,6 @@ class PimSide:
         if twin := next((k for p, k in others if p == self.name and not k.gone), None):
             self._collision(resource, item, twin)
             return
-        self.state.solve(self.scope, [resource.href])
         moved = next((k.proxy_id for _, k in others if k.gone and k.proxy_id), None)
         if moved:
             self._absorb(self.state.proxies([moved])[moved], self.name, resource, item)
@@ -379,7 +398,6 @@ class PimSide:
         others: Sequence[tuple[str, KnownItem]],
         adopted: list[tuple[Proxy, Item]],
     ) -> None:
-        self.state.solve(self.scope, [resource.href])
         lost = next((k.proxy_id for _, k in others if k.gone and k.proxy_id), None)
         if any(not k.gone for _, k in others):
             self.state.save([self._adopted(resource, item, Share.NEVER)], dirty=False)
@@ -393,15 +411,12 @@ class PimSide:
             adopted.append((replace(proxy, values={**proxy.values, **relations}), item))
 
     def _collision(self, resource: Resource, item: Item, twin: KnownItem) -> None:
-        self.work.fail(
-            self.scope,
-            resource.href,
-            Problem(
-                f"Two items have the same UID {item.uid!r}: {twin.href} and {resource.href}.",
-                f"{self.name}/{resource.href}",
-                "Delete one of them, or give this one a UID of its own. The first one is synchronized meanwhile.",
-            ),
+        problem = Problem(
+            f"Two items have the same UID {item.uid!r}: {twin.href} and {resource.href}.",
+            f"{self.name}/{resource.href}",
+            "Delete one of them, or give this one a UID of its own. The first one is synchronized meanwhile.",
         )
+        self._fail(resource.href, problem, resource.etag, waits_for=twin.href)
 
     def _adopted(self, resource: Resource, item: Item, share: Share) -> Proxy:
         return core.adopt(self.work.new_id(), self.name, resource, item, self._type(item.kind), share, self.me)

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import json
+
+from syncengine.core.directory_file import record_to_json
 from syncengine.core.filters import view_to_json
+from syncengine.core.issues import is_due
+from syncengine.core.record_wire import edit_to_json
 from syncengine.errors import Problem
 from syncengine.model.directory import RecordKey
 from syncengine.model.filters import EVERYTHING
+from syncengine.model.issue import Issue
 from syncengine.model.report import Action
 from syncengine.model.values import Value, to_json
 from syncengine.model.visibility import EditAnswer, RecordEdit, RecordFeed
@@ -62,7 +68,8 @@ class RecordsSide:
         return True
 
     def _send_edits(self) -> bool:
-        edits = self.state.edits()
+        known = {issue.subject: issue for issue in self.state.issues(PROBLEMS)}
+        edits = [edit for edit in self.state.edits() if self._is_to_be_told(edit, known.get(named(edit.key)))]
         for edit in edits:
             answer = self.work.server.edit_record(edit)
             with self.state.transaction():
@@ -70,14 +77,23 @@ class RecordsSide:
         self.work.busy = self.work.busy or bool(edits)
         return bool(edits)
 
+    def _is_to_be_told(self, edit: RecordEdit, issue: Issue | None) -> bool:
+        """One that was refused is told again after a pause, or once the edit or its record is another."""
+        return issue is None or is_due(issue, self.work.began) or issue.seen != self._looks(edit)
+
+    def _looks(self, edit: RecordEdit) -> str:
+        known = self.state.record(edit.key)
+        return json.dumps([edit_to_json(edit), [record_to_json(known[0]), known[1]] if known else None])
+
     def _answered(self, edit: RecordEdit, answer: EditAnswer) -> None:
         """Stored, or kept with the reason until its user settles it."""
         name = named(edit.key)
         if answer.what:
             fix = f'{answer.fix}; or drop your edit with "syncengine record undo {name}"'
-            self.work.fail(PROBLEMS, name, Problem(answer.what, name, fix))
+            self.work.fail(PROBLEMS, name, Problem(answer.what, name, fix), self._looks(edit))
         elif answer.conflicts:
-            self.work.fail(PROBLEMS, name, Problem(_both(edit, answer), name, _settle(name)))
+            problem = Problem(_both(edit, answer), name, _settle(name))
+            self.work.fail(PROBLEMS, name, problem, self._looks(edit))
         else:
             assert answer.record is not None
             self.state.keep_records([(answer.record, True)], ())

@@ -31,15 +31,17 @@ from syncengine.core.sync.reflect import (
 from syncengine.core.sync.roles import Role, role_in
 from syncengine.core.sync.scheduling import has_attendees, waiting
 from syncengine.core.wire import greeting_from_json, greeting_to_json
-from syncengine.errors import ConfigError, ItemError, Problem, SideError, Stopped, Vanished
+from syncengine.errors import ConfigError, ItemError, Problem, SideError, Stopped, StorageError, Vanished
 from syncengine.model.commands import Greeting, Insert
 from syncengine.model.directory import Directory, canonical_address
+from syncengine.model.issue import IssueState
 from syncengine.model.pim import Kind
 from syncengine.model.proxy import Proxy, Share, There
 from syncengine.model.report import Report, RunState
 from syncengine.services import folder
-from syncengine.services.sync import anew, braking, guards
+from syncengine.services.sync import anew, braking, guards, pruning, retrying
 from syncengine.services.sync.contents import ContentSide
+from syncengine.services.sync.health import SERVER, error_json, side_of
 from syncengine.services.sync.item_writes import ItemWrites
 from syncengine.services.sync.messages import Messages
 from syncengine.services.sync.pim_side import PimSide
@@ -72,6 +74,7 @@ class Sync:
         work, report = self.work, self.work.report
         braking.check_not_removed(work)
         report.run, report.dry_run = work.new_id(), work.dry_run
+        work.began = work.clock()
         with self.state.transaction():
             work.busy = self.state.fact("under way") is not None  # cut short: what was counted last no longer holds
             self.cut_short = work.busy
@@ -84,7 +87,9 @@ class Sync:
             self._finish()
             raise
         except Exception as e:
-            report.state, report.reason = RunState.FAILED, str(e)
+            report.state, report.reason, report.error = RunState.FAILED, str(e), error_json(e)
+            if isinstance(e, SideError) and not isinstance(e, StorageError):
+                work.health.blame_server(e)
             self._finish_if_possible()
             raise
         self._finish()
@@ -92,6 +97,7 @@ class Sync:
 
     def _run(self) -> None:
         guards.check_clock(self.work)
+        retrying.look_again(self.work)
         self._remember_server()
         self._recover()
         failed: list[SideError] = []
@@ -146,6 +152,7 @@ class Sync:
     def _greet(self) -> None:
         """Ask the server who the user is there. Another server, or another user, is never synchronized into this
         state unasked; confirmed, it is a first contact."""
+        self.work.health.tried(SERVER)
         greeting, known = self.work.server.greet(), self.work.greeting
         if known is not None and guards.is_another(self.work, known, greeting):
             anew.start_anew(self.work)
@@ -222,7 +229,8 @@ class Sync:
         failed: list[SideError] = []
         for collection in self.work.active:
             try:
-                PimSide(self.work, collection).take_in()
+                with self.work.health.at(side_of(collection.name)):
+                    PimSide(self.work, collection).take_in()
             except SideError as e:
                 e.where = e.where or collection.name
                 self.work.failed.add(collection.name)
@@ -241,7 +249,9 @@ class Sync:
     def _go_on(self) -> None:
         """Tell more of the endless series that were told up to a day (REC-4)."""
         due = [
-            (p, type_map) for p in self.state.due(self.work.this_day) if (type_map := self.work.type_of(p)) is not None
+            (p, type_map)
+            for p in self.state.due(self.work.this_day, self.work.began)
+            if (type_map := self.work.type_of(p))
         ]
         if due:
             with self.state.transaction():
@@ -263,7 +273,7 @@ class Sync:
         usable = [c.name for c in self.work.active]
         names = None if len(usable) == len(self.work.collections) else usable
         after, done = "", 0
-        while batch := self.state.dirty(after, BATCH, names):
+        while batch := self.state.dirty(after, BATCH, names, self.work.began):
             after = batch[-1].id
             self._settle_batch(batch)
             done += len(batch)
@@ -350,6 +360,7 @@ class Sync:
         with self.state.transaction():
             self.work.save([p for p in settled if not untold(p)], dirty=False)
             self.work.save([p for p in settled if untold(p)], dirty=True)
+            self.state.solve(PROBLEMS, [p.id for p in settled])
         self.work.again = self.work.again or any(untold(p) for p in settled)
         again += self._carry_out(planned)
         if again:
@@ -384,7 +395,10 @@ class Sync:
         collection, (href, part) = self.work.collection(write.pim), split_href(write.href)
         series = self.state.resource(write.pim, href) if part else None
         invites = any(has_attendees(text) for text in (before, write.text, series.text if series else ""))
-        return invites and collection is not None and not collection.is_silent
+        if not invites or collection is None:
+            return False
+        with self.work.health.at(side_of(collection.name)):
+            return not collection.is_silent
 
     @cached_property
     def _homes(self) -> dict[str, str]:
@@ -414,7 +428,7 @@ class Sync:
         counts = self._counts()
         report.held, report.failed, report.not_shareable = counts["held"], counts["failed"], counts["not_shareable"]
         report.unchanged = max(0, counts["linked"] - len(self.work.touched))
-        report.problems = [*(problem for _, _, problem in self.state.problems()), *trouble]
+        report.problems = [*(i.problem for i in self.state.issues() if i.state is not IssueState.IGNORED), *trouble]
         report.conflicts = [
             (p.key, str(p.values.get("description") or ""), h)
             for p in (self.state.held() if report.held else ())
@@ -425,7 +439,9 @@ class Sync:
             if report.state is RunState.DONE:
                 braking.finished(self.work)
                 guards.remember_clock(self.work)
+            self.work.health.keep(self.state, (c.name for c in self.work.collections), self.work.clock())
             self.state.finish_run(report.run, self.work.clock(), report.state.value, _summary(report))
+            pruning.prune(self.work)
 
     def _show_folder(self) -> list[Problem]:
         """Show what this run has taken in, before it counts as finished: one that is killed is made up for."""
@@ -475,6 +491,7 @@ def _summary(report: Report) -> dict[str, Any]:
         "actions": [asdict(a) for a in report.actions],
         "question": asdict(report.question) if report.question else None,
         "ways": report.ways,
+        "error": report.error,
     }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from syncengine.core.issues import is_due
 from syncengine.core.mapping.apply import matches
 from syncengine.core.mapping.place import type_for
 from syncengine.core.sync.absorb import snapshot
@@ -26,6 +27,7 @@ from syncengine.model.commands import (
     Stored,
     Update,
 )
+from syncengine.model.issue import Issue
 from syncengine.model.pim import Kind
 from syncengine.model.proxy import Proxy, Share, There
 from syncengine.model.values import Values
@@ -33,11 +35,14 @@ from syncengine.services.sync.work import ODD, Work, as_item_error
 
 SIDE = "server"
 PROBLEMS = "proxy"
+ACTIVITIES = "activity"
+"""The scope of issues about activities that could not be taken in."""
 
 
 class ServerSide:
     def __init__(self, work: Work) -> None:
         self.work, self.state = work, work.state
+        self.issues: dict[str, Issue] = {}  # of activities, by their ids
         self._replaced: set[str] = set()  # proxies whose activity has turned out to be another item's
 
     # --- what changed there ----------------------------------------------------------------------------------------
@@ -45,6 +50,8 @@ class ServerSide:
     def take_in(self) -> None:
         """Read the change feed to its end; each page is one step."""
         more = True
+        self.issues = {issue.subject: issue for issue in self.state.issues(ACTIVITIES)}
+        self._take_in_again([i.subject for i in self.issues.values() if is_due(i, self.work.began)])
         while more:
             token = self.state.token(SIDE)
             feed = self.work.server.changes(token)
@@ -57,6 +64,18 @@ class ServerSide:
                     self._vanished(feed.left, There.LEFT)
                     self.state.set_token(SIDE, feed.token)
             more = feed.more
+
+    def _take_in_again(self, ids: Sequence[str]) -> None:
+        """Activities that could not be taken in before (SYN-3); some may not be there any more."""
+        if not ids:
+            return
+        self.work.busy = True
+        self.work.earlier.update({(ACTIVITIES, i): self.issues[i] for i in ids})
+        found = self.work.server.fetch(ids)
+        with self.state.transaction():
+            self.state.solve(ACTIVITIES, ids)
+            self._changed([a for a in found if a.complete])
+            self._looked_at([a for a in found if not a.complete])
 
     def _looked_at(self, activities: Sequence[Activity]) -> None:
         """What is only to be looked at is kept apart from the proxies, so that it can have no item, be in conflict or
@@ -72,10 +91,12 @@ class ServerSide:
         for activity in news:
             try:
                 self._note(activity, known.get(activity.id))
+                self._solved([activity.id])
             except ODD as e:
                 error = as_item_error(e)
                 where = f"{activity.id} ({activity['description'] or 'no subject'})"
-                self.work.fail(PROBLEMS, activity.id, Problem(error.what, where, error.fix))
+                problem = Problem(error.what, where, error.fix)
+                self.work.fail(ACTIVITIES, activity.id, problem, str(activity.version))
 
     def _note(self, activity: Activity, proxy: Proxy | None) -> None:
         mapping = self.work.mapping_of(proxy) if proxy else self.work.mapping_for(activity.values)
@@ -109,7 +130,12 @@ class ServerSide:
         self.work.linked(linked, because)
         return linked
 
+    def _solved(self, ids: Sequence[str]) -> None:
+        """Those that could be taken in after all, or are gone."""
+        self.state.solve(ACTIVITIES, [i for i in ids if i in self.issues])
+
     def _vanished(self, ids: Sequence[str], there: There) -> None:
+        self._solved(ids)
         self.state.forget_looked_at(ids)
         proxies = self.state.by_activity(ids)
         found = [replace(p, there=there) for p in proxies.values() if p.there is There.LIVE]
@@ -227,7 +253,7 @@ class ServerSide:
                     proxy.key,
                     "Delete or unshare one of the two items.",
                 )
-                self.work.fail(PROBLEMS, proxy.id, problem)
+                self.work.fail(PROBLEMS, proxy.id, problem, waits_for=other.id)
                 return None
             self.state.forget([other.id])
             self._replaced.add(other.id)

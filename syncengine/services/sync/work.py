@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date
+from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
 
+from syncengine.core import issues
 from syncengine.core.ical.href import split_href
 from syncengine.core.mapping.context import Context
 from syncengine.core.mapping.place import type_for
@@ -18,15 +19,20 @@ from syncengine.model.brakes import Brakes
 from syncengine.model.commands import Greeting
 from syncengine.model.directory import Directory
 from syncengine.model.filters import View
+from syncengine.model.issue import Issue
 from syncengine.model.mapping import Mapping, TypeMap
 from syncengine.model.pim import MOST_BYTES, Kind, SaveMail, Scheduling
 from syncengine.model.proxy import Proxy, Share, There
 from syncengine.model.report import Action, Report
 from syncengine.model.values import Values
 from syncengine.ports import ActivityServer, ClientState, Folder, Pim
+from syncengine.services.sync.health import Health
 from syncengine.services.sync.recent import Recent
 from syncengine.times import Clock
 
+LONG_AGO = datetime.min.replace(tzinfo=UTC)
+HISTORY_DAYS = 90
+"""How long reports of runs, and what they overwrote, are kept."""
 BATCH = 200
 """How many records a step takes at a time: bounds memory, and what a kill may repeat."""
 
@@ -77,6 +83,7 @@ class Work:
     new_id: Callable[[], str]
     dry_run: bool = False
     brakes: Brakes = field(default_factory=Brakes)
+    history_days: int = HISTORY_DAYS
     chosen: Sequence[str] | None = None
     view: View | None = None
     progress: Progress = lambda _what, _count: None
@@ -95,6 +102,11 @@ class Work:
     again: bool = False
     """Something changed while it was being written: look once more."""
 
+    began: datetime = LONG_AGO
+    """When this run began: what is due then is tried, in all of its passes."""
+    earlier: dict[tuple[str, str], Issue | None] = field(default_factory=dict)
+    """By scope and subject, what was known before this run of issues it has touched: one run is one try."""
+    health: Health = field(default_factory=Health)
     failed: set[str] = field(default_factory=set)
     """Collections that cannot be used in this run; the others go on."""
     ahead: int = 0
@@ -208,6 +220,10 @@ class Work:
         """Something a person should know that stops nothing."""
         self.report.notices.append(Problem(what, where, fix))
 
-    def fail(self, scope: str, subject: str, problem: Problem) -> None:
-        """Keep a problem with one item for people and for the next run (SYN-3). Inside a transaction."""
-        self.state.set_problem(scope, subject, problem, self.clock())
+    def fail(self, scope: str, subject: str, problem: Problem, seen: str = "", waits_for: str = "") -> None:
+        """Keep a problem with one item for people and for the next tries (SYN-3). Inside a transaction. `seen`: what
+        it was like, where that is not its proxy. `waits_for`: see `Issue`."""
+        before = self.earlier.setdefault((scope, subject), self.state.issue(scope, subject))
+        seen = seen or (self.state.looks(subject) if scope == "proxy" else "")
+        issue = issues.failed(before, scope, subject, problem, self.clock(), seen)
+        self.state.put_issue(replace(issue, waits_for=waits_for))
