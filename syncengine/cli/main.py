@@ -15,6 +15,7 @@ COMMANDS = {
     "status": ("syncengine.cli.sync", "Tell what the last runs did and what waits for somebody."),
     "explain": ("syncengine.cli.sync", "Tell all that is known about one item or activity, and why."),
     "confirm": ("syncengine.cli.sync", "Accept the deletions a stopped run asked about."),
+    "undo": ("syncengine.cli.undo", "Put back what a run changed, as far as nothing has changed since."),
     "share": ("syncengine.cli.sync", "Share an item with the server."),
     "unshare": ("syncengine.cli.sync", "Stop sharing an item; it stays in the calendar."),
     "delete": ("syncengine.cli.client", "Delete an item here only; its activity stays."),

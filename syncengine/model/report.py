@@ -48,10 +48,23 @@ class Question:
     where: str
 
 
+@dataclass(frozen=True, slots=True)
+class Undone:
+    """What became of one write of a run that was to be undone. what: what was put back, or why it could not be."""
+
+    key: str
+    description: str
+    side: str
+    what: str
+    restored: bool
+    fix: str = ""
+
+
 @dataclass(slots=True)
 class Report:
     """Filled while a run goes on. `writes` counts (side, what was done); `conflicts` are (key, description, held);
-    `notices` are worth knowing and nobody has to mend them; `deletions` is what a brake asks about."""
+    `notices` are worth knowing and nobody has to mend them; `deletions` is what a brake asks about.
+    undoes: the id of the run this one undoes."""
 
     run: str = ""
     dry_run: bool = False
@@ -69,6 +82,8 @@ class Report:
     deletions: list[Doomed] = field(default_factory=list)
     question: Question | None = None
     reason: str = ""
+    undoes: str = ""
+    undone: list[Undone] = field(default_factory=list)
 
     @property
     def quiet(self) -> bool:

@@ -1,3 +1,3 @@
 """Migrations of the client state."""
 
-HEAD = "0003"
+HEAD = "0006"
