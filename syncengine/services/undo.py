@@ -102,7 +102,7 @@ class Undo(Sync):
                 break
             before = self.state.proxies({p.id for step in steps for p in (step.proxy, *step.first)})
             self._carry_out_steps(steps)
-            left = {id(t) for t in todo if any(isinstance(p, Restoration) for p in self._plan(t))}
+            left = {id(t) for t in todo if any(isinstance(p, Restoration) for p in self._plan(t))} | self.refused.keys()
             done = [step for step in steps if id(step.trace) not in left]
             self.work.report.undone += [_line(s.trace, before.get(s.proxy.id, s.proxy), s.what, True) for s in done]
             self._take_back([step for step in steps if id(step.trace) in left], before)
