@@ -18,8 +18,8 @@ Each step is one user and one verb; `say` tells the reader why. What people do: 
 `sets_offline`, `deletes_offline`, `relates`, `deletes_here` (the item alone), `removes_product`. What they do on the
 server: `adds`, `sets`, `attaches`, `detaches`, `removes`, `imports`. What must be true: `sees`, `sees_nothing_of`,
 `server_has`, `server_has_nothing_of`, `server_count`, `holds`, `explains`, `knows`, `has_mail`, `suggests`. About
-records: `chooses`, `edits_record`, `undoes_edit`, `keeps_edit`, `removes_record`, `pins`, and `finds`, `counts`, `has_record`,
-`has_no_record`, `has_under` to check.
+records: `chooses`, `edits_record`, `undoes_edit`, `keeps_edit`, `removes_record`, `pins`, and `finds`, `counts`,
+`has_record`, `has_no_record`, `has_under` to check.
 
 * `saves`: a new item. `uid`, `kind` (event or todo), then properties as in RFC 5545, `start`, `end`, `percent` and
   `body` in short; `lines`: whole content lines; or everything as `text`. `changes`: the same for an item that is
