@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ from syncengine.errors import SideError, Stopped, SyncEngineError
 from syncengine.model.report import Report, Undone
 
 SOME_COULD_NOT = 1
+SHOWN = 50
+"""How many lines a table has; all of them are in the JSON and in the run's report."""
 _WHERE = {"pim": "PIM", "server": "server"}
 
 
@@ -73,14 +76,21 @@ def _print(report: Report) -> None:
     left = [u for u in report.undone if not u.restored]
     if restored:
         click.echo("This would be put back:" if report.dry_run else "Put back:")
-        print_table(["item", "subject", "side", "what"], [_row(u) for u in restored])
+        print_table(["item", "subject", "side", "what"], [_row(u) for u in restored[:SHOWN]])
+        _more(restored)
     if left:
         click.echo("This cannot be put back:")
-        print_table(["item", "subject", "side", "why", "what to do"], [(*_row(u), u.fix) for u in left])
+        print_table(["item", "subject", "side", "why", "what to do"], [(*_row(u), u.fix) for u in left[:SHOWN]])
+        _more(left)
     if not report.undone and not report.reason:
         click.echo(f"Nothing is left to undo of the run {report.undoes}.")
     if report.held and restored and not report.dry_run:
         click.echo('Fields that were put back wait until you say which value stands: "syncengine status" names them.')
+
+
+def _more(found: Sequence[Undone]) -> None:
+    if len(found) > SHOWN:
+        click.echo(f"… and {len(found) - SHOWN} more; --json lists them all")
 
 
 def _row(one: Undone) -> tuple[str, str, str, str]:
