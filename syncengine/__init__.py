@@ -25,6 +25,10 @@ step in one transaction, and every command to the server carries an id the serve
 at any instant. Every value that is overwritten goes to a history first. When a field was changed differently on both
 sides it is *held*: both values wait for a person while everything else goes on.
 
+A run can be *undone* (`core.sync.undo`): history has a trace of each of its writes, and what still is as the run left
+it is put back on the side it was written to. The pair is tied, so that no run passes that on: fields that were put
+back are held, and what has lost its other half stays alone.
+
 A *message* is an item that says the same for ever: `core.correspondence` tells whether it is shared by itself and
 what its activity is related to, its text and files are read just before the server is told (`core.sync.messages`), and
 nothing comes down to it. *Attachments* travel as texts that name a content by its digest; the contents themselves go

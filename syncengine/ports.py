@@ -21,6 +21,7 @@ from syncengine.model.issue import Issue
 from syncengine.model.pim import Fetched, Kind, PimChanges, Resource, Written
 from syncengine.model.proxy import KnownItem, Proxy, Share
 from syncengine.model.report import Doomed
+from syncengine.model.trace import Trace
 from syncengine.model.values import Json, Values
 from syncengine.model.visibility import Counts, EditAnswer, Given, Match, RecordEdit, RecordFeed
 
@@ -425,9 +426,26 @@ class ClientState(Protocol):
     def keep_history(self, run_id: str, at: datetime, rows: Sequence[tuple[Proxy, str, str, Any]]) -> None:
         """(proxy, side, because, what was overwritten there) — values by field, or an item's whole text."""
 
-    def history(self, key: str) -> list[dict[str, Any]]: ...
+    def history(self, key: str) -> list[dict[str, Any]]:
+        """What was overwritten or deleted, oldest first."""
 
-    def start_run(self, run_id: str, at: datetime) -> None: ...
+    def keep_trace(self, run_id: str, at: datetime, trace: Trace) -> None:
+        """Keep one write of a run, with the step that records its result."""
+
+    def traces(self, run_id: str) -> list[Trace]:
+        """What a run wrote, oldest first."""
+
+    def untraced(self, run_id: str) -> int:
+        """How many writes of a run were kept by a version that did not keep what was written."""
+
+    def run_named(self, beginning: str) -> dict[str, Any] | None:
+        """The newest run whose id begins so: id, started, finished, state, report, undoes."""
+
+    def last_writing_run(self) -> dict[str, Any] | None:
+        """The newest run that wrote something and undid no other one."""
+
+    def start_run(self, run_id: str, at: datetime, undoes: str | None = None) -> None:
+        """`undoes`: the id of the run this one undoes."""
 
     def finish_run(self, run_id: str, at: datetime, state: str, report: Any) -> None: ...
 

@@ -19,6 +19,7 @@ COMMANDS = {
     "runs": ("syncengine.cli.issues", "List the runs that are kept, or what one of them did and why."),
     "explain": ("syncengine.cli.sync", "Tell all that is known about one item or activity, and why."),
     "confirm": ("syncengine.cli.confirm", "Answer a stopped run: accept its deletions, or put back what was deleted."),
+    "undo": ("syncengine.cli.undo", "Put back what a run changed, as far as nothing has changed since."),
     "share": ("syncengine.cli.sync", "Share an item with the server."),
     "unshare": ("syncengine.cli.sync", "Stop sharing an item; it stays in the calendar."),
     "delete": ("syncengine.cli.client", "Delete an item here only; its activity stays."),

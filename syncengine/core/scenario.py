@@ -13,13 +13,13 @@
 
 Each step is one user and one verb; `say` tells the reader why. What people do: `saves`, `changes`,
 `changes_occurrence`, `restores_occurrence`, `deletes`, `renames`, `receives`, `answers`, `syncs`, `rehearses`,
-`shares`, `unshares`, `confirms`, `reverts`, `replaces_calendar`, `disconnects`, `reconnects`, `receives_mail`,
-`loses_mail`, `renumbers_mail`, `retries`, `ignores`; and `days_pass`, `minutes_pass`. What they do with their client's
-own records, without the server: `adds_offline`, `sets_offline`, `deletes_offline`, `relates`, `deletes_here` (the item
-alone), `removes_product`. On the server: `adds`, `sets`, `attaches`, `detaches`, `removes`, `imports`. What
-must be true: `sees`, `sees_nothing_of`, `server_has`, `server_has_nothing_of`, `server_count`, `holds`, `explains`,
-`knows`, `has_mail`, `suggests`, `has_issue`. About records: `chooses`, `edits_record`, `undoes_edit`, `keeps_edit`,
-`removes_record`, `pins`, and `finds`, `counts`, `has_record`, `has_no_record`, `has_under` to check.
+`undoes`, `shares`, `unshares`, `confirms`, `reverts`, `replaces_calendar`, `disconnects`, `reconnects`,
+`receives_mail`, `loses_mail`, `renumbers_mail`, `retries`, `ignores`; and `days_pass`, `minutes_pass`. With
+their client's own records, without the server: `adds_offline`, `sets_offline`, `deletes_offline`, `relates`,
+`deletes_here` (the item alone), `removes_product`. On the server: `adds`, `sets`, `attaches`, `detaches`, `removes`,
+`imports`. What must be true: `sees`, `sees_nothing_of`, `server_has`, `server_has_nothing_of`, `server_count`, `holds`,
+`explains`, `knows`, `has_mail`, `suggests`, `has_issue`. About records: `chooses`, `edits_record`, `undoes_edit`,
+`keeps_edit`, `removes_record`, `pins`, and `finds`, `counts`, `has_record`, `has_no_record`, `has_under` to check.
 
 * `saves`: a new item. `uid`, `kind` (event or todo), then properties as in RFC 5545, `start`, `end`, `percent` and
   `body` in short; `lines`: whole content lines; or everything as `text`. `changes`: the same for an item that is
@@ -46,6 +46,9 @@ must be true: `sees`, `sees_nothing_of`, `server_has`, `server_has_nothing_of`, 
   (`unchanged`, `held`, `failed` and `not_shareable` only count when named). `stopped`: words of the reason the run
   ended early; `waiting`: how many deletions wait for a person while the rest was done. `rehearses`: the same as a dry
   run.
+* `undoes`: the last run that wrote something is undone, or the one `ago` such runs before it, or (`undoing = true`) the
+  last undoing; `restored` and `not_restored` count, `says` is words of what was put back or why not. Undoing once more
+  puts nothing back, and a run right after has nothing to do; `pending = true`: it has, because of what was changed since.
 * `receives_mail`: a message comes into the user's mailbox (or into what they sent): `id`, `from`, `to`, `cc`, `bcc`,
   `subject`, `date`, `importance`, `sensitivity`, `body` or `html`, `attach` (names of files). `loses_mail` takes it
   away, `renumbers_mail = true` is a mail server that numbers anew, `has_mail` says it is there, `suggests` what
@@ -81,7 +84,7 @@ from syncengine.model.scenario import Scenario, Step
 VERBS = (
     "saves", "changes", "changes_occurrence", "restores_occurrence", "deletes", "renames", "receives", "answers",
     "receives_mail", "loses_mail", "renumbers_mail", "has_mail", "suggests",
-    "syncs", "rehearses", "shares", "unshares", "confirms", "reverts", "replaces_calendar",
+    "syncs", "rehearses", "undoes", "shares", "unshares", "confirms", "reverts", "replaces_calendar",
     "disconnects", "reconnects", "days_pass", "minutes_pass", "retries", "ignores", "has_issue",
     "adds", "sets", "attaches", "detaches", "removes", "imports",
     "adds_offline", "sets_offline", "deletes_offline", "relates", "deletes_here", "removes_product", "knows",

@@ -52,12 +52,24 @@ class Question:
     where: str
 
 
+@dataclass(frozen=True, slots=True)
+class Undone:
+    """What became of one write of a run that was to be undone. what: what was put back, or why it could not be."""
+
+    key: str
+    description: str
+    side: str
+    what: str
+    restored: bool
+    fix: str = ""
+
+
 @dataclass(slots=True)
 class Report:
     """Filled while a run goes on. `writes` counts (side, what was done); `conflicts` are (key, description, held);
     `notices` are worth knowing and nobody has to mend them; `deletions` is what a brake asks about, and
     `ways` how a person answers that, or the question; `error` is why the run as a whole could not be finished, with
-    whether trying again may help (`retry`)."""
+    whether trying again may help (`retry`). undoes: the id of the run this one undoes."""
 
     run: str = ""
     dry_run: bool = False
@@ -77,6 +89,8 @@ class Report:
     error: Mapping[str, Any] | None = None
     reason: str = ""
     ways: str = ""
+    undoes: str = ""
+    undone: list[Undone] = field(default_factory=list)
 
     @property
     def quiet(self) -> bool:

@@ -96,7 +96,7 @@ class State(StateRecords, StateJournal, StateIssues):
                 self._write_out()
             finally:
                 self._connection = None
-                self._unsaved, self._solved = {}, {}
+                self._unsaved, self._solved, self._traces = {}, {}, []
 
     @contextmanager
     def _reading(self) -> Iterator[sa.Connection]:
@@ -113,11 +113,12 @@ class State(StateRecords, StateJournal, StateIssues):
         return int(self._connection.execute(statement, rows).rowcount)
 
     def _write_out(self) -> None:
-        """Write what was saved and solved since the last statement."""
+        """Write what was saved, solved and traced since the last statement."""
         unsaved, self._unsaved = list(self._unsaved.values()), {}
         if unsaved:
             self._write_proxies(unsaved)
         self._write_solved()
+        self._write_traces()
 
     def _rows(self, statement: sa.Select[Any]) -> Sequence[sa.Row[Any]]:
         with self._reading() as connection:

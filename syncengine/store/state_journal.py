@@ -12,13 +12,18 @@ import sqlalchemy as sa
 
 from syncengine.model.proxy import Proxy
 from syncengine.model.report import Doomed, RunState
+from syncengine.model.trace import Deed, Trace
 from syncengine.store import state_tables as t
 from syncengine.store.state_part import StatePart
 from syncengine.times import iso
 
 
 class StateJournal(StatePart):
-    """Part of `store.state.State`."""
+    """Part of `store.state.State`. Traces are written with the next statement, like proxies."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._traces: list[dict[str, Any]] = []
 
     def keep_history(self, run_id: str, at: datetime, rows: Sequence[tuple[Proxy, str, str, Any]]) -> None:
         """(proxy, side, because, what was overwritten there) — values by field, or an item's whole text."""
@@ -38,12 +43,54 @@ class StateJournal(StatePart):
             self._write(sa.insert(t.history), found)
 
     def history(self, key: str) -> list[dict[str, Any]]:
+        """What was overwritten or deleted, oldest first."""
         c = t.history.c
-        statement = sa.select(c.at, c.side, c.because, c.old).where(c.key == key).order_by(c.id)
+        kept = sa.and_(c.key == key, c.old != "null")
+        statement = sa.select(c.run_id, c.at, c.side, c.verb, c.because, c.old).where(kept).order_by(c.id)
         return [dict(row._mapping) | {"old": json.loads(row.old)} for row in self._rows(statement)]
 
-    def start_run(self, run_id: str, at: datetime) -> None:
-        self._write(sa.insert(t.run), {"id": run_id, "started": iso(at), "state": "running"})
+    def keep_trace(self, run_id: str, at: datetime, trace: Trace) -> None:
+        self._traces.append(
+            {
+                "run_id": run_id,
+                "at": iso(at),
+                "proxy_id": trace.proxy,
+                "key": trace.key,
+                "side": trace.side,
+                "because": trace.because,
+                "verb": trace.deed.value,
+                "digest": trace.digest,
+                "old": json.dumps(trace.old, ensure_ascii=False),
+                "new": json.dumps(trace.new, ensure_ascii=False) if trace.new is not None else None,
+                "place": json.dumps(dict(trace.place), ensure_ascii=False),
+            }
+        )
+
+    def traces(self, run_id: str) -> list[Trace]:
+        """What a run wrote, oldest first."""
+        c = t.history.c
+        rows = self._rows(sa.select(t.history).where(c.run_id == run_id, c.verb != "").order_by(c.id))
+        return [_trace(row) for row in rows]
+
+    def untraced(self, run_id: str) -> int:
+        """How many writes of a run were kept by a version that did not keep what was written."""
+        c = t.history.c
+        found = sa.select(sa.func.count()).where(c.run_id == run_id, c.verb == "", c.side.in_(("pim", "server")))
+        return int(self._rows(found.select_from(t.history))[0][0])
+
+    def run_named(self, beginning: str) -> dict[str, Any] | None:
+        """The newest run whose id begins so: id, started, finished, state, report, undoes."""
+        found = self._runs(t.run.c.id.startswith(beginning, autoescape=True), 1)
+        return found[0] if found else None
+
+    def last_writing_run(self) -> dict[str, Any] | None:
+        """The newest run that left traces and undid no other one."""
+        wrote = sa.exists().where(t.history.c.run_id == t.run.c.id, t.history.c.verb != "")
+        found = self._runs(sa.and_(t.run.c.undoes.is_(None), wrote), 1)
+        return found[0] if found else None
+
+    def start_run(self, run_id: str, at: datetime, undoes: str | None = None) -> None:
+        self._write(sa.insert(t.run), {"id": run_id, "started": iso(at), "state": "running", "undoes": undoes})
 
     def finish_run(self, run_id: str, at: datetime, state: str, report: Any) -> None:
         text = json.dumps({**self._kept(run_id), **report}, ensure_ascii=False)
@@ -93,5 +140,24 @@ class StateJournal(StatePart):
         rows = self._rows(newest.where(where).limit(limit))
         return [dict(r._mapping) | {"report": json.loads(r.report) if r.report else None} for r in rows]
 
+    def _write_traces(self) -> None:
+        traces, self._traces = self._traces, []
+        if traces:
+            self._write(sa.insert(t.history), traces)
+
 
 _ROWID: sa.ColumnElement[int] = sa.literal_column("rowid")
+
+
+def _trace(row: sa.Row[Any]) -> Trace:
+    return Trace(
+        row.proxy_id,
+        row.key,
+        row.side,
+        Deed(row.verb),
+        row.because,
+        json.loads(row.old),
+        json.loads(row.new) if row.new else None,
+        row.digest,
+        json.loads(row.place) if row.place else {},
+    )

@@ -97,6 +97,7 @@ run = sa.Table(
     sa.Column("finished", sa.Text),
     sa.Column("state", sa.Text, nullable=False),
     sa.Column("report", sa.Text),
+    sa.Column("undoes", sa.Text),  # the run this one undoes, if any
     sa.Index("run_started", "started"),
 )
 
@@ -111,8 +112,13 @@ history = sa.Table(
     sa.Column("side", sa.Text, nullable=False),  # where the value was overwritten
     sa.Column("because", sa.Text, nullable=False),
     sa.Column("old", sa.Text, nullable=False),
+    sa.Column("verb", sa.Text, nullable=False, server_default=""),  # empty: a value kept, and no write of a run
+    sa.Column("digest", sa.Text, nullable=False, server_default=""),  # of the whole record, as it was left
+    sa.Column("new", sa.Text),  # see `core.sync.traces`
+    sa.Column("place", sa.Text),
     sa.Index("history_key", "key"),
     sa.Index("history_at", "at"),
+    sa.Index("history_run", "run_id"),
 )
 
 accepted = sa.Table("accepted", metadata, sa.Column("proxy_id", sa.Text, primary_key=True))

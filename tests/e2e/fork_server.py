@@ -5,9 +5,9 @@ The program imports everything once and forks a child for each line of JSON it r
     {"args": [...], "cwd": "…", "env": {...}, "out": "file", "err": "file", "kill_at": null, "largest_file": null}
 
 The child is a real process running the real command line: it has its own exit code, can be killed, and its locks and
-files go with it. `kill_at` runs the command `sync` of `killed_run` instead. `largest_file`: no file may grow beyond
-that many bytes, as on a full disk. With `"remove"` as first argument, `kill_at` is a step of `killed_removal`. The
-answer is one line: the exit code, negative for a signal.
+files go with it. `kill_at` runs the command `sync` of `killed_run` instead, or the undoing of the run a second argument
+names. `largest_file`: no file may grow beyond that many bytes, as on a full disk. With `"remove"` as first argument,
+`kill_at` is a step of `killed_removal`. The answer is one line: the exit code, negative for a signal.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def _run(job: dict[str, Any]) -> int:
     if job["kill_at"] is not None:
         from tests.e2e.killed_run import run
 
-        return run(job["args"][0], job["kill_at"])
+        return run(job["args"][0], job["kill_at"], *job["args"][1:])
     from syncengine.cli.main import main as command_line
 
     sys.argv = ["syncengine", *job["args"]]

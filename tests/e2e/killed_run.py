@@ -1,7 +1,7 @@
 """A run that dies: `python -m tests.e2e.killed_run CONFIG STEP` synchronizes and kills itself at the given step.
 
 Steps are the beginning, the end and the commit of every transaction of the state, and before and after each write to a
-side. STEP 0 lives, and prints the steps it took.
+side. STEP 0 lives, and prints the steps it took. A third argument names a run: then the undoing of that run dies.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import Any
 from syncengine import bootstrap
 from syncengine.config import load
 from syncengine.services.sync import Sync
+from syncengine.services.undo import Undo
 
 
 class Steps:
@@ -76,17 +77,20 @@ def _words(args: Sequence[Any]) -> str:
     return first if isinstance(first, str) else ", ".join(type(command).__name__ for command in first)
 
 
-def run(config: str, last: int) -> int:
+def run(config: str, last: int, undo: str = "") -> int:
     steps = Steps(last)
     with ExitStack() as stack:
         work = bootstrap.open_work(load(Path(config)), stack)
         work.state = CountedState(work.state, steps)
         work.server = CountedServer(work.server, steps)
         work.collections = [replace(c, pim=CountedPim(c.pim, steps)) for c in work.collections]
-        Sync(work).run()
+        if undo:
+            Undo(work, undo).run()
+        else:
+            Sync(work).run()
     print("\n".join(steps.taken))
     return 0
 
 
 if __name__ == "__main__":
-    raise SystemExit(run(sys.argv[1], int(sys.argv[2])))
+    raise SystemExit(run(sys.argv[1], int(sys.argv[2]), *sys.argv[3:4]))

@@ -46,6 +46,7 @@ from syncengine.services import activity_editing
 from syncengine.services.activities import Activities
 from syncengine.services.scenario import DIRECTORY, GENERIC_OWNER, START
 from syncengine.services.sync import Collection, Sync, Work
+from syncengine.services.undo import Undo
 from syncengine.store.state import State
 
 T = TypeVar("T")
@@ -339,8 +340,8 @@ class World:
             user.state.close()
         user.state = None
 
-    def run(self, name: str, trouble: Trouble = QUIET) -> Report:
-        """One run of a client just started. Raises what the run raises, and Killed."""
+    def run(self, name: str, trouble: Trouble = QUIET, undo: str = "") -> Report:
+        """One run of a client just started, or the undoing of one. Raises what the run raises, and Killed."""
         user = self.users[name]
         self.now += timedelta(minutes=1)
         fuse = Fuse(trouble.kill_at, meanwhile=trouble.meanwhile)
@@ -359,7 +360,7 @@ class World:
             brakes=self.brakes,
         )
         try:
-            return Sync(work).run()
+            return Undo(work, undo).run() if undo else Sync(work).run()
         except Killed:
             self._stop(name)
             raise

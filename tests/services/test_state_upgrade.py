@@ -79,6 +79,23 @@ def test_what_had_failed_then_is_due_after_the_upgrade(tmp_path: Path) -> None:
     state.close()
 
 
+def test_a_run_of_an_earlier_version_cannot_be_undone_and_its_history_is_still_told(tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+    first_version(path)
+    connection = sqlite3.connect(path)
+    connection.execute("INSERT INTO run VALUES ('r1', '2026-03-01T08:00:00Z', NULL, 'done', NULL)")
+    columns = "(run_id, at, proxy_id, key, side, because, old)"
+    row = ("r1", "2026-03-01T08:00:00Z", "p", "lunch", "server", "changed here", '{"location": "Bar"}')
+    connection.execute(f"INSERT INTO history {columns} VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+    connection.commit()
+    connection.close()
+
+    state = State(str(path))
+    assert (state.traces("r1"), state.untraced("r1"), state.last_writing_run()) == ([], 1, None)
+    assert [(h["because"], h["old"]) for h in state.history("lunch")] == [("changed here", {"location": "Bar"})]
+    state.close()
+
+
 def first_version(path: Path) -> None:
     engine = sa.create_engine(f"sqlite:///{path}")
     with engine.begin() as connection:

@@ -194,6 +194,7 @@ def decide(proxy: Proxy, rows: Rows, keys: tuple[NaturalKey, ...], me: Context, 
     """The decision about one proxy; `command_id` is the id a command would carry."""
     role = role_in(proxy, me)
     on_server = proxy.server is not None and proxy.there is not There.ABSENT
+    proxy = replace(proxy, undone=still_undone(proxy)) if proxy.undone else proxy
     merged = merge(proxy, rows, role) if on_server else None
     verdict, because = VERDICTS[here(proxy, merged, role), there(proxy, merged)]
     proxy = replace(proxy, held=merged.held if merged and verdict in _MERGING else ())
@@ -300,11 +301,18 @@ def stored(proxy: Proxy, sent: Values, activity: Activity, rows: Rows) -> Proxy:
     for name, value in sent.items():
         if _united(name, proxy):
             continue
-        base[name] = activity.values.get(name)
+        if name not in proxy.undone:  # what was undone on this side has moved away from what both agreed on
+            base[name] = activity.values.get(name)
         agreed[name] = value
         if values.get(name) == value and _servers(name, rows):
             values[name] = agreed[name] = activity.values.get(name)
     return replace(proxy, server=activity, there=There.LIVE, values=values, agreed=agreed, stored=base)
+
+
+def still_undone(proxy: Proxy) -> frozenset[str]:
+    """What was undone, and both sides have not come to agree on since: only that waits for a person."""
+    there = proxy.server.values if proxy.server else proxy.values
+    return frozenset(name for name in proxy.undone if not same(proxy.values, there, name))
 
 
 def _united(name: str, proxy: Proxy) -> bool:

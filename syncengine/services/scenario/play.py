@@ -62,7 +62,7 @@ from syncengine.services.scenario.records import (
     removes_record,
     undoes_edit,
 )
-from syncengine.services.scenario.runs import rehearses, run_for, said, syncs
+from syncengine.services.scenario.runs import rehearses, run_for, said, syncs, undoes
 from syncengine.services.scenario.stage import DIRECTORY, GENERIC_OWNER, Actor, Play, Stage, Untrue
 from syncengine.services.scenario.truths import (
     explains,
@@ -182,6 +182,7 @@ _VERBS: Mapping[str, Callable[[Play, Actor, Any], None]] = {
     "suggests": suggests,
     "syncs": syncs,
     "rehearses": rehearses,
+    "undoes": undoes,
     "shares": shares,
     "unshares": unshares,
     "confirms": confirms,

@@ -11,10 +11,11 @@ from syncengine.errors import SyncEngineError
 from syncengine.model.brakes import brakes_of
 from syncengine.model.pim import CALENDAR_KINDS, MOST_BYTES, Kind, SaveMail, Scheduling
 from syncengine.model.report import Report
-from syncengine.ports import ActivityServer, Pim
+from syncengine.ports import ActivityServer, ClientState, Pim
 from syncengine.services.scenario.records import view_of
 from syncengine.services.scenario.stage import Actor, Line, Play, Untrue, each
 from syncengine.services.sync import Collection, Sync, Work
+from syncengine.services.undo import LAST, Undo
 
 
 def syncs(here: Play, actor: Actor, details: Any) -> None:
@@ -83,8 +84,58 @@ def said(report: Report) -> str:
     return "; ".join([*done, *waits, *wrong]) or "nothing was done"
 
 
+def undoes(here: Play, actor: Actor, details: Any) -> None:
+    """Undo the last run that wrote something, or the one `ago` such runs before it; then nothing may be left to
+    undo of what was put back, and a run right after it may have nothing to do."""
+    runs = actor.state.runs(1000)
+    wrote = [r["id"] for r in runs if not r["undoes"] and actor.state.traces(r["id"])]
+    undone = [r["id"] for r in runs if r["undoes"] and actor.state.traces(r["id"])]
+    named = undone[0] if details.get("undoing") else wrote[details["ago"]] if details.get("ago") else LAST
+    rehearsed = _undo(here, actor, named, dry_run=True)
+    report = _undo(here, actor, named)
+    found = {"restored": [u.what for u in report.undone if u.restored]}
+    found["not_restored"] = [u.what for u in report.undone if not u.restored]
+    for name, what in found.items():
+        if len(what) != details.get(name, 0):
+            raise Untrue(f"{name} is {len(what)}, not {details.get(name, 0)}: {found}")
+    missing = [
+        words for words in each(details.get("says", [])) if not any(words in w for told in found.values() for w in told)
+    ]
+    if missing:
+        raise Untrue(f"it does not say {missing}; it says {found}")
+    if sorted(map(str, rehearsed.undone)) != sorted(map(str, report.undone)):
+        raise Untrue(f"a dry run said something else: {rehearsed.undone}")
+    if again := [u.what for u in _undo(here, actor, named).undone if u.restored]:
+        raise Untrue(f"undoing it once more still puts something back: {again}")
+    if not details.get("pending"):
+        next_run, _ = run_for(here, actor, dry_run=True)
+        if next_run.writes or next_run.linked:
+            raise Untrue(f"a run right after it would do something: {said(next_run)}")
+
+
+def _undo(here: Play, actor: Actor, said: str, *, dry_run: bool = False) -> Report:
+    state = actor.state.rehearsal() if dry_run else actor.state
+    try:
+        return Undo(work_for(here, actor, state, dry_run=dry_run), said).run()
+    finally:
+        if dry_run:
+            state.close()
+
+
 def run_for(here: Play, actor: Actor, *, dry_run: bool = False) -> tuple[Report, SyncEngineError | None]:
     state = actor.state.rehearsal() if dry_run else actor.state
+    work = work_for(here, actor, state, dry_run=dry_run)
+    try:
+        Sync(work).run()
+    except SyncEngineError as e:
+        return work.report, e
+    finally:
+        if dry_run:
+            state.close()
+    return work.report, None
+
+
+def work_for(here: Play, actor: Actor, state: ClientState, *, dry_run: bool) -> Work:
     kinds = {
         name: frozenset(Kind(k) for k in actor.settings.get(name, [k.value for k in CALENDAR_KINDS]))
         for name in ("share_new", "share_existing")
@@ -100,7 +151,7 @@ def run_for(here: Play, actor: Actor, *, dry_run: bool = False) -> tuple[Report,
         saved = SaveMail(actor.settings.get("save_mail", SaveMail.ATTACHMENTS))
         most = actor.settings.get("most_bytes", MOST_BYTES)
         collections.append(Collection("mail", mail, here.mapping, *shares, save_mail=saved, most_bytes=most))
-    work = Work(
+    return Work(
         state=state,
         server=cast(ActivityServer, Line(actor.server, "server", actor.broken)),
         collections=collections,
@@ -112,14 +163,6 @@ def run_for(here: Play, actor: Actor, *, dry_run: bool = False) -> tuple[Report,
         brakes=brakes_of(actor.settings.get("brake", {})),
         view=view_of(here, actor.settings),
     )
-    try:
-        Sync(work).run()
-    except SyncEngineError as e:
-        return work.report, e
-    finally:
-        if dry_run:
-            state.close()
-    return work.report, None
 
 
 def zone_of(actor: Actor) -> ZoneInfo:

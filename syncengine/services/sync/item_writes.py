@@ -13,6 +13,7 @@ from syncengine.core.sync import codec
 from syncengine.core.sync.absorb import gone, properties
 from syncengine.core.sync.parts import restated
 from syncengine.core.sync.reflect import ItemWrite, Verb, untold
+from syncengine.core.sync.traces import of_item
 from syncengine.errors import AlreadyThere, ChangedMeanwhile, ItemError, NotThere, SideError
 from syncengine.model.item import Item
 from syncengine.model.pim import Missing, Resource, Written
@@ -49,7 +50,8 @@ class ItemWrites:
             return []
         named = [self._named(w) for w in writes]
         with self.state.transaction():
-            self.state.intend(SIDE, [(f"item:{w.after.id}", w.after.id, _to_json(w)) for w in named])
+            docs = [(f"item:{w.after.id}", w.after.id, {**_to_json(w), "run": self.work.report.run}) for w in named]
+            self.state.intend(SIDE, docs)
         done = [d for group in _by_resource(named) for d in self._try(group)]
         return self._record(done, [f"item:{w.after.id}" for w in named])
 
@@ -186,21 +188,20 @@ class ItemWrites:
             self.work.save([after], dirty=pending or told or untold(after))
             self.work.again = self.work.again or told
 
-    def _settle(self, before: Proxy | None, write: ItemWrite, after: Proxy) -> None:
+    def _settle(self, before: Proxy | None, write: ItemWrite, after: Proxy, run: str = "") -> None:
+        """`run`: the id of the one that began the write, where it is not this one."""
         verb, because = _DONE[write.verb], write.because
         self.state.solve(PROBLEMS, [after.id])
-        if before is not None and before.item is not None:
-            self.state.keep_history(
-                self.work.report.run, self.work.clock(), [(before, SIDE, because, before.item.text)]
-            )
+        self.work.trace(of_item(before, write, after), run)
         if write.verb is Verb.DELETE:
             self._lose_parts(write)
         if write.verb is Verb.DELETE and after.server is None and after.share is not Share.DROPPED:
             self.state.forget([after.id])
             self.work.did(before or after, SIDE, verb, because)
             return
-        self.work.save([after], dirty=after.item is None or untold(after))
-        self.work.again = self.work.again or untold(after)
+        restored = before is not None and before.share is Share.RESTORED and after.share is Share.SHARED
+        self.work.save([after], dirty=after.item is None or untold(after) or restored or bool(after.undone))
+        self.work.again = self.work.again or untold(after) or restored
         self.work.did(after if after.item else before or after, SIDE, verb, because)
 
     def _lose_parts(self, write: ItemWrite) -> None:
@@ -272,7 +273,8 @@ class ItemWrites:
             with self.state.transaction():
                 if after is not None and proxy is not None:
                     before = self.state.resource(write.pim, write.href)
-                    self._settle(proxy, write, replace(after, share=proxy.share))
+                    share = after.share if proxy.share is Share.RESTORED else proxy.share
+                    self._settle(proxy, write, replace(after, share=share), doc.get("run", ""))
                     if before is not None and after.item is not None:
                         now = Resource(write.href, after.item.etag, after.item.text)
                         self._restate_parts(write.pim, before.text, now, set())

@@ -13,6 +13,7 @@ from syncengine.model.directory import RecordKey
 from syncengine.model.filters import EVERYTHING
 from syncengine.model.issue import Issue
 from syncengine.model.report import Action
+from syncengine.model.trace import Deed, Trace
 from syncengine.model.values import Value, to_json
 from syncengine.model.visibility import EditAnswer, RecordEdit, RecordFeed
 from syncengine.services.sync.work import Work
@@ -99,6 +100,7 @@ class RecordsSide:
             self.state.keep_records([(answer.record, True)], ())
             self.state.drop_edit(edit.key)
             self.state.solve(PROBLEMS, [name])
+            self.work.trace(Trace(name, name, "server", Deed.EDITED, "edited here"))
             self.work.report.writes["server", "updated"] += 1
             self.work.report.actions.append(Action(name, "server", "updated", "edited here"))
 

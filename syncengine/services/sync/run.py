@@ -38,6 +38,7 @@ from syncengine.model.issue import IssueState
 from syncengine.model.pim import Kind
 from syncengine.model.proxy import Proxy, Share, There
 from syncengine.model.report import Report, RunState
+from syncengine.model.trace import Deed, Trace
 from syncengine.services import folder
 from syncengine.services.sync import anew, braking, guards, pruning, retrying
 from syncengine.services.sync.contents import ContentSide
@@ -79,7 +80,7 @@ class Sync:
             work.busy = self.state.fact("under way") is not None  # cut short: what was counted last no longer holds
             self.cut_short = work.busy
             self.state.set_fact("under way", report.run)
-            self.state.start_run(report.run, work.clock())
+            self.state.start_run(report.run, work.clock(), report.undoes or None)
         try:
             self._run()
         except Stopped as e:
@@ -294,6 +295,8 @@ class Sync:
         with self.state.transaction():
             self.work.save(ended, dirty=False)
             self.state.solve(PROBLEMS, [p.id for p in ended])
+            for d in (d for d in decisions if d.verdict is Verdict.UNLINK and held_back(d)):
+                self.work.trace(Trace(d.proxy.id, d.proxy.key, "server", Deed.UNLINKED, d.because))
             self.state.forget(forgotten)
         self._put_back([d for d in decisions if d.verdict is Verdict.RESTORE])
         writes = [Reflection(d.proxy, w) for d in decisions if (w := _item_write(d)) is not None]
@@ -492,6 +495,7 @@ def _summary(report: Report) -> dict[str, Any]:
         "question": asdict(report.question) if report.question else None,
         "ways": report.ways,
         "error": report.error,
+        **({"undoes": report.undoes, "undone": [asdict(u) for u in report.undone]} if report.undoes else {}),
     }
 
 

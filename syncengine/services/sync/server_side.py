@@ -12,7 +12,8 @@ from syncengine.core.sync.absorb import snapshot
 from syncengine.core.sync.correlate import keys_of_activity, link, pairs
 from syncengine.core.sync.reconcile import Decision, Verdict, predicted, stored, unlinked
 from syncengine.core.sync.reflect import rows_of
-from syncengine.core.wire import command_from_json, command_to_json, values_to_json
+from syncengine.core.sync.traces import of_command
+from syncengine.core.wire import command_from_json, command_to_json
 from syncengine.errors import Problem
 from syncengine.model.activity import Activity
 from syncengine.model.commands import (
@@ -30,7 +31,6 @@ from syncengine.model.commands import (
 from syncengine.model.issue import Issue
 from syncengine.model.pim import Kind
 from syncengine.model.proxy import Proxy, Share, There
-from syncengine.model.values import Values
 from syncengine.services.sync.work import ODD, Work, as_item_error
 
 SIDE = "server"
@@ -120,14 +120,14 @@ class ServerSide:
                 return
         self.work.save([Proxy(activity.id, None, server=activity, there=There.LIVE)], dirty=True)
 
-    def _link(self, proxy: Proxy, activity: Activity, because: str) -> Proxy:
+    def _link(self, proxy: Proxy, activity: Activity, because: str, *, joined: bool = False) -> Proxy:
         type_map = self.work.type_of(proxy)
         assert type_map is not None
         item = snapshot(proxy, type_map)
         linked = link(proxy, activity, item, type_map, self.work.me(self.work.mapping_of(proxy)))
         self.work.save([linked], dirty=True)
         self.work.share_parts(linked)
-        self.work.linked(linked, because)
+        self.work.linked(linked, because, joined=joined)
         return linked
 
     def _solved(self, ids: Sequence[str]) -> None:
@@ -143,12 +143,15 @@ class ServerSide:
 
     # --- what is to be told there ----------------------------------------------------------------------------------
 
-    def tell(self, decisions: Sequence[Decision]) -> list[Proxy]:
-        """Carry out the commands of a batch of decisions. Returns the proxies that go on to their items."""
+    def tell(self, decisions: Sequence[Decision], first: Sequence[Proxy] = ()) -> list[Proxy]:
+        """Carry out the commands of a batch of decisions. Returns the proxies that go on to their items. `first`: saved
+        with the intents, where what is told changes what they are."""
         told = [(d, d.command) for d in decisions if d.command is not None]
         if told:
+            run = self.work.report.run
             with self.state.transaction():
-                self.state.intend(SIDE, [(c.id, d.proxy.id, command_to_json(c)) for d, c in told])
+                self.work.save(first, dirty=True)
+                self.state.intend(SIDE, [(c.id, d.proxy.id, {**command_to_json(c), "run": run}) for d, c in told])
         outcomes = self._apply([c for _, c in told], [d.proxy for d, _ in told])
         going_on = [d.proxy for d in decisions if d.command is None]
         with self.state.transaction():
@@ -180,15 +183,19 @@ class ServerSide:
         self.work.busy = True
         proxies = self.state.proxies(p for _, p, _ in intents)
         commands = [(proxies.get(p), command_from_json(doc)) for _, p, doc in intents]
+        runs = [str(doc.get("run", "")) for _, _, doc in intents]
         outcomes = self._apply([c for _, c in commands], [p or Proxy("", None) for p, _ in commands])
         with self.state.transaction():
-            for (proxy, command), outcome in zip(commands, outcomes, strict=True):
+            for (proxy, command), outcome, run in zip(commands, outcomes, runs, strict=True):
                 if proxy is not None:
-                    self._answered(proxy, command, outcome, "begun by the run before")
+                    self._answered(proxy, command, outcome, "begun by the run before", run)
             self.state.done(i for i, _, _ in intents)
 
-    def _answered(self, proxy: Proxy, command: Command, outcome: Outcome, because: str) -> Proxy | None:
-        """Record an answer. Returns the proxy when its item is to be looked at next."""
+    def _answered(self, proxy: Proxy, command: Command, outcome: Outcome, because: str, run: str = "") -> Proxy | None:
+        """Record an answer. Returns the proxy when its item is to be looked at next. `run`: the id of the one that
+        sent the command first, where it is not this one."""
+        if isinstance(outcome, Stored):
+            self.work.trace(of_command(proxy, command, outcome.activity, because), run)
         match outcome:
             case Stored() if isinstance(command, Insert) and self._found_its_item(proxy, outcome.activity):
                 self.work.again = True  # the item's id goes up
@@ -200,7 +207,7 @@ class ServerSide:
                 self.work.save([replace(proxy, server=outcome.activity)], dirty=True)
                 self.work.again = True
             case Removed():
-                return self._removed(proxy, command, because)
+                return self._removed(proxy, command, because, run)
             case Refused():
                 where = f"{proxy.key} ({proxy.values.get('description') or 'no subject'})"
                 self.work.fail(PROBLEMS, proxy.id, Problem(outcome.what, where, outcome.fix))
@@ -211,9 +218,6 @@ class ServerSide:
         rows = rows_of(self.work.type_of(proxy))
         after = stored(proxy, sent, outcome.activity, rows)
         verb = "created" if isinstance(command, Insert) else "updated"
-        if isinstance(command, Update) and proxy.server is not None:
-            old = {name: proxy.server.values.get(name) for name in sent}
-            self._keep(proxy, because, old)
         self.work.save([after], dirty=True)
         self.state.solve(PROBLEMS, [proxy.id])
         self.work.did(after, SIDE, verb, because)
@@ -235,10 +239,6 @@ class ServerSide:
         self._link(partner, activity, "the item of an activity made by hand")
         return True
 
-    def _keep(self, proxy: Proxy, because: str, old: Values) -> None:
-        run = self.work.report.run
-        self.state.keep_history(run, self.work.clock(), [(proxy, SIDE, because, values_to_json(old))])
-
     def _met(self, proxy: Proxy, outcome: Linked) -> Proxy | None:
         """Our insert met an activity that was there (KEY-5): this item is its item."""
         other = self.state.by_activity([outcome.activity.id]).get(outcome.activity.id)
@@ -258,9 +258,10 @@ class ServerSide:
             self.state.forget([other.id])
             self._replaced.add(other.id)
         self.state.solve(PROBLEMS, [proxy.id])
-        return self._link(proxy, outcome.activity, f"already on the server, found by {' + '.join(outcome.key)}")
+        because = f"already on the server, found by {' + '.join(outcome.key)}"
+        return self._link(proxy, outcome.activity, because, joined=True)
 
-    def _removed(self, proxy: Proxy, command: Command, because: str) -> Proxy | None:
+    def _removed(self, proxy: Proxy, command: Command, because: str, run: str) -> Proxy | None:
         """The activity is gone, as asked or before we asked. Returns the proxy when its item has to go as well."""
         self.state.solve(PROBLEMS, [proxy.id])
         if isinstance(command, Insert | Update):
@@ -273,8 +274,7 @@ class ServerSide:
             return None
         verb = "left" if isinstance(command, Leave) else "deleted"
         self.work.did(proxy, SIDE, "updated" if verb == "left" else verb, because)
-        if proxy.server is not None:
-            self._keep(proxy, because, proxy.server.values)
+        self.work.trace(of_command(proxy, command, None, because), run)
         if proxy.share is Share.DELETED and proxy.has_item and proxy.item and proxy.item.made:
             without = replace(proxy, there=There.DELETED)
             self.work.save([without], dirty=True)

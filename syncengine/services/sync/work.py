@@ -24,7 +24,8 @@ from syncengine.model.mapping import Mapping, TypeMap
 from syncengine.model.pim import MOST_BYTES, Kind, SaveMail, Scheduling
 from syncengine.model.proxy import Proxy, Share, There
 from syncengine.model.report import Action, Report
-from syncengine.model.values import Values
+from syncengine.model.trace import Deed, Trace
+from syncengine.model.values import Json, Values
 from syncengine.ports import ActivityServer, ClientState, Folder, Pim
 from syncengine.services.sync.health import Health
 from syncengine.services.sync.recent import Recent
@@ -211,8 +212,15 @@ class Work:
         self.report.actions.append(Action(proxy.key, side, verb, because))
         self.touched.add(proxy.id)
 
-    def linked(self, proxy: Proxy, because: str) -> None:
+    def trace(self, trace: Trace, run: str = "") -> None:
+        """Keep a write in the history, as one of the run that began it. Inside the transaction of its result."""
+        self.state.keep_trace(run or self.report.run, self.clock(), trace)
+
+    def linked(self, proxy: Proxy, because: str, *, joined: bool = False) -> None:
+        """`joined`: the user has come onto the activity's team by it. Inside a transaction."""
         self.report.linked += 1
+        place: dict[str, Json] = {"activity": proxy.activity_id, "joined": joined}
+        self.trace(Trace(proxy.id, proxy.key, "server", Deed.LINKED, because, place=place))
         self.report.actions.append(Action(proxy.key, "server", "linked", because))
         self.touched.add(proxy.id)
 

@@ -1,3 +1,3 @@
 """Migrations of the client state."""
 
-HEAD = "0004"
+HEAD = "0005"
