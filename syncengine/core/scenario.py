@@ -48,7 +48,7 @@ their client's own records, without the server: `adds_offline`, `sets_offline`, 
   run.
 * `undoes`: the last run that wrote something is undone, or the one `ago` such runs before it, or (`undoing = true`) the
   last undoing; `restored` and `not_restored` count, `says` is words of what was put back or why not. Undoing once more
-  puts nothing back, and a run right after has nothing to do; `pending = true`: it has, as something was changed since.
+  puts nothing back, and a run right after has nothing to do; `pending = true`: it has, as things were changed since.
 * `receives_mail`: a message comes into the user's mailbox (or into what they sent): `id`, `from`, `to`, `cc`, `bcc`,
   `subject`, `date`, `importance`, `sensitivity`, `body` or `html`, `attach` (names of files). `loses_mail` takes it
   away, `renumbers_mail = true` is a mail server that numbers anew, `has_mail` says it is there, `suggests` what
