@@ -126,7 +126,7 @@ class Greeting:
 
     identity: made once with the database; another one means another server.
     user / generic_owner: employee ids. directory_version grows with every change of what the user is given of the
-    directory. addresses: the user's own, as the directory has them. now: what the server's clock says, where it has
+    directory. addresses: the user's own, as the directory has them. at: what the server's clock says, where it has
     one of its own; no part of what it says of itself."""
 
     identity: str
@@ -134,4 +134,4 @@ class Greeting:
     generic_owner: str
     directory_version: int
     addresses: tuple[str, ...] = ()
-    now: datetime | None = field(default=None, compare=False)
+    at: datetime | None = field(default=None, compare=False)
