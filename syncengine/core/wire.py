@@ -183,7 +183,7 @@ def greeting_to_json(greeting: Greeting) -> Object:
         "generic_owner": greeting.generic_owner,
         "directory_version": greeting.directory_version,
         "addresses": list(greeting.addresses),
-        **({"now": iso(greeting.server_time)} if greeting.server_time else {}),
+        **({"now": iso(greeting.at)} if greeting.at else {}),
     }
 
 
@@ -194,7 +194,7 @@ def greeting_from_json(raw: Raw) -> Greeting:
         generic_owner=str(raw["generic_owner"]),
         directory_version=int(raw["directory_version"]),
         addresses=tuple(str(one) for one in raw.get("addresses", ())),
-        server_time=_instant(raw.get("now")),
+        at=_instant(raw.get("now")),
     )
 
 

@@ -126,12 +126,12 @@ class Greeting:
 
     identity: made once with the database; another one means another server.
     user / generic_owner: employee ids. directory_version grows with every change of what the user is given of the
-    directory. addresses: the user's own, as the directory has them. server_time: what the server's clock says, where
-    it has one of its own; no part of what it says of itself."""
+    directory. addresses: the user's own, as the directory has them. at: what the server's clock says, where it has
+    one of its own; no part of what it says of itself."""
 
     identity: str
     user: str
     generic_owner: str
     directory_version: int
     addresses: tuple[str, ...] = ()
-    server_time: datetime | None = field(default=None, compare=False)
+    at: datetime | None = field(default=None, compare=False)

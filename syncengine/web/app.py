@@ -74,7 +74,7 @@ def _reading(app: FastAPI, names: ServerNames, caller: Callable[..., ActivitySer
     @app.get("/v1/greeting", response_model=m.GreetingOut, responses=_PROBLEMS)
     def greeting(server: Annotated[ActivityServer, Depends(caller)]) -> JSONResponse:
         """Who the server is, and whom it knows the caller as."""
-        return JSONResponse(wire.greeting_to_json(replace(server.greet(), server_time=clock())))
+        return JSONResponse(wire.greeting_to_json(replace(server.greet(), at=clock())))
 
     @app.get("/v1/directory", response_model=m.DirectoryOut, responses=_PROBLEMS)
     def directory(server: Annotated[ActivityServer, Depends(caller)]) -> JSONResponse:

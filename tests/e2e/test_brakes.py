@@ -72,7 +72,8 @@ def test_confirming_a_run_accepts_what_that_run_saw(forty: Desk) -> None:
 def test_a_stopped_run_lists_what_it_asks_about(forty: Desk) -> None:
     forty.remove(*MANY[:11])
     report = _stopped(forty)
-    assert {"key": "e3", "description": "subject e3", "side": "server"} in report["deletions"]  # type: ignore[operator]
+    expected = {"key": "e3", "description": "subject e3", "side": "server", "kind": "event"}
+    assert expected in report["deletions"]  # type: ignore[operator]
     done = forty.do("sync")
     assert "nothing was written" in done.out
     assert "asks    e3 'subject e3': delete on the server?" in done.out
@@ -165,12 +166,12 @@ def test_what_can_only_be_reverted_is_not_accepted(forty: Desk) -> None:
 
 def test_an_empty_mount_point_is_an_emptied_calendar(forty: Desk) -> None:
     forty.calendar.rename(forty.folder / "disk")
+    done = forty.do("sync")
+    assert (done.code, "is a disk not mounted?" in done.err) == (4, True)
     forty.calendar.mkdir()
     assert "emptied" in str(_stopped(forty)["reason"])
     assert "emptied" in str(_stopped(forty, "--pim", "work")["reason"])
     forty.calendar.rmdir()
-    done = forty.do("sync")
-    assert (done.code, "is a disk not mounted?" in done.err) == (4, True)
     (forty.folder / "disk").rename(forty.calendar)
     assert writes(forty.sync()) == 0
 

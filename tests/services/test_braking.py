@@ -1,4 +1,4 @@
-"""Brakes at work: each mode on both sides for each kind, what a person answers, and reverts that are killed (SYN-4)."""
+"""Brakes at work: every mode on both sides for each kind, a person's answers, and reverts that are killed (SYN-4)."""
 
 from __future__ import annotations
 
@@ -211,8 +211,8 @@ def test_a_revert_killed_at_any_instant_has_happened_or_not(world: World) -> Non
 
 
 def test_a_run_that_puts_back_may_be_killed_at_any_instant() -> None:
-    """Each time from the same beginning, until it is not killed any more."""
-    for at in count():
+    """Each time from the same beginning, a few steps later, until it is not killed any more."""
+    for at in count(0, 7):
         world = World(names=(ME,))
         try:
             _both_deleted(world)

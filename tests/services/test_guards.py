@@ -123,8 +123,8 @@ def read_mail(world: World, mailbox: Pim) -> None:
 def _save_messages(folder: Path, names: list[str]) -> None:
     for file in folder.glob("*.eml"):
         file.unlink()
-    for n, name in enumerate(names):
-        (folder / f"{n}.eml").write_text(MESSAGE.format(name), encoding="utf-8", newline="")
+    for name in names:
+        (folder / f"{name}.eml").write_text(MESSAGE.format(name), encoding="utf-8", newline="")
 
 
 def test_another_folder_of_messages_uploads_none(world: World, tmp_path: Path) -> None:

@@ -40,11 +40,10 @@ def check_clock(work: Work) -> None:
 
 def check_servers_clock(work: Work, greeting: Greeting) -> None:
     """Raises Stopped where the server's clock is far from this one, in another way than was confirmed before."""
-    work.ahead, (_, known) = days_ahead(work.clock(), greeting.server_time), _known(work)
-    if not work.ahead or work.ahead == known or greeting.server_time is None:
+    work.ahead, (_, known) = days_ahead(work.clock(), greeting.at), _known(work)
+    if not work.ahead or work.ahead == known or greeting.at is None:
         return
-    ours, theirs = iso(work.clock()), iso(greeting.server_time)
-    what = f"The clock says {ours}, the activity server's {theirs}: one of the two is wrong."
+    what = f"The clock says {iso(work.clock())}, the activity server's {iso(greeting.at)}: one of the two is wrong."
     fix = "Set the clock, or tell the server's administrator."
     braking.ask(work, Question("clock", f"ahead {work.ahead}", what, "the clock of this machine"), fix)
 
