@@ -167,7 +167,7 @@ def _counts(report: Report) -> list[tuple[int, str, str]]:
         (report.linked, "entry", "found on both sides and linked"),
         (report.unchanged, "entry", "in step already"),
         (report.held, "entry", "waiting for you to decide"),
-        (report.failed, "item", "with a problem, left as they are and tried again next time"),
+        (report.failed, "item", 'with a problem, left as they are ("syncengine issues")'),
         (report.not_shareable, "item", "of a kind that is not shared (only calendar entries and to-dos are)"),
     ]
     return [count for count in counts if count[0]]
