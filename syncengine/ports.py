@@ -346,6 +346,9 @@ class ClientState(Protocol):
     def touch(self, pim: str, etags: dict[str, str]) -> None:
         """Note new etags of items whose content is as known."""
 
+    def forget_unshareable(self, pim: str) -> None:
+        """Forget the items of kinds that could not be shared: they can be now, and are to be read."""
+
     def drop_items(self, pim: str, hrefs: Iterable[str]) -> None:
         """Forget items no proxy belongs to."""
 

@@ -182,14 +182,17 @@ class PimSide:
             item = core.read_item(resource.text, self.properties, message=self.is_mailbox)
             shareable = isinstance(item, Item) and self.mapping.for_kind(item.kind) is not None
             found = self._parts(resource, item) if isinstance(item, Item) and shareable else None
-            if proxy is not None and isinstance(item, Item) and not item.lone:
+            if proxy is not None and isinstance(item, Item) and not item.lone and (shareable or proxy.server):
                 self._absorb(proxy, self.name, resource, item)
             elif proxy is not None and found is not None:
                 proxy, found = self._known_alone(proxy, found)
         except ODD as e:
             self._failed(resource.href, as_item_error(e))
             return
-        if isinstance(item, Item) and item.lone and shareable:
+        if proxy is not None and not shareable and proxy.there is There.ABSENT:  # its kind is not mapped any more
+            self.state.rewrite(self.name, resource.href, resource.etag, resource.text)
+            self.state.solve(self.scope, [resource.href])
+        elif isinstance(item, Item) and item.lone and shareable:
             self._without_series(resource, proxy)
         elif proxy is None and isinstance(item, Item) and shareable:
             new.append((resource, item))
@@ -205,6 +208,21 @@ class PimSide:
 
     def _failed(self, href: str, error: ItemError) -> None:
         self.work.fail(self.scope, href, Problem(error.what, f"{self.name}/{href}", error.fix))
+
+    def look_again(self, series: Proxy) -> None:
+        """With another mapping other occurrences of a series may stand apart. Inside a transaction."""
+        assert series.item is not None
+        href, part = split_href(series.item.href)
+        text = series.item.text
+        if part or series.kind is Kind.EMAIL or not any(word in text for word in ("RRULE", "RDATE", "RECURRENCE-ID")):
+            return
+        resource, new = Resource(href, series.item.etag, text), list[tuple[Resource, Item]]()
+        item = core.read_item(text, self.properties, message=False)
+        found = self._parts(resource, item) if isinstance(item, Item) else None
+        if found is not None:
+            self.known_parts = _by_resource(self.state.parts(self.name, [href]))
+            self._settle_parts(resource, found, new, "")
+            self._meet_new(new)
 
     # --- occurrences that stand apart from their series (REC-3) -----------------------------------------------------
 

@@ -45,6 +45,7 @@ from syncengine.services.sync.item_writes import ItemWrites
 from syncengine.services.sync.messages import Messages
 from syncengine.services.sync.pim_side import PimSide
 from syncengine.services.sync.records_side import RecordsSide
+from syncengine.services.sync.remapping import Remapping
 from syncengine.services.sync.server_side import PROBLEMS, SIDE, ServerSide, held_back
 from syncengine.services.sync.work import BATCH, ODD, Work, as_item_error
 
@@ -92,6 +93,7 @@ class Sync:
     def _run(self) -> None:
         self._remember_server()
         self._recover()
+        Remapping(self.work).run()
         failed: list[SideError] = []
         for attempt in range(PASSES):
             self.work.again = False
