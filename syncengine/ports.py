@@ -369,6 +369,9 @@ class ClientState(Protocol):
     def keep_records(self, given: Iterable[tuple[Record, bool]], gone: Iterable[RecordKey]) -> None:
         """Take over what the server gives, and what it gives no more."""
 
+    def forget_records(self) -> None:
+        """All of them, and the activities to look at; edits that wait stay."""
+
     def keep_looked_at(self, activities: Iterable[Activity]) -> None:
         """Keep activities that are given to look at only; they are never proxies."""
 

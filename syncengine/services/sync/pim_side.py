@@ -297,6 +297,9 @@ class PimSide:
         after = core.absorb(proxy, pim, resource, item, type_map, self.me)
         if proxy.alone and not after.alone and after.share is Share.NEVER:  # accepted, or public, after all
             after = replace(after, share=core.starts_shared(item.kind, self.shares))
+        if proxy.there is There.DELETED and proxy.server is None:  # its server is gone; edited, it is the user's own
+            own = replace(after.item, made=False) if after.item else None
+            after = replace(after, there=There.ABSENT, share=Share.NEVER, item=own)
         self._keep_what_was_said(proxy, after)
         known = (proxy.values, proxy.hold, proxy.alone)
         moved = (after.values, after.hold, after.alone) != known or proxy.item is None or proxy.item.gone

@@ -37,9 +37,9 @@ from syncengine.model.commands import Greeting, Insert
 from syncengine.model.directory import Directory, canonical_address
 from syncengine.model.pim import Kind
 from syncengine.model.proxy import Proxy, Share, There
-from syncengine.model.report import Report, RunState
+from syncengine.model.report import Question, Report, RunState
 from syncengine.services import folder
-from syncengine.services.sync import braking
+from syncengine.services.sync import anew, braking
 from syncengine.services.sync.contents import ContentSide
 from syncengine.services.sync.item_writes import ItemWrites
 from syncengine.services.sync.messages import Messages
@@ -91,6 +91,7 @@ class Sync:
         return report
 
     def _run(self) -> None:
+        anew.check_model(self.work)
         self._remember_server()
         self._recover()
         Remapping(self.work).run()
@@ -145,19 +146,24 @@ class Sync:
 
     def _greet(self) -> None:
         """Ask the server who the user is there. Another server, or another user, is never synchronized into this
-        state: that would look as if everything had been deleted."""
+        state unasked: that would look as if everything had been deleted. Confirmed, it is a first contact."""
         greeting, known = self.work.server.greet(), self.work.greeting
         if known is not None and (known.identity, known.user) != (greeting.identity, greeting.user):
             what = "another activity server" if known.identity != greeting.identity else "another user"
-            raise Stopped(
+            question = Question(
+                "server",
+                f"{greeting.identity} {greeting.user}",
                 f"The server is not the one this state belongs to: {what} answers.",
-                where=self.state.path,
-                fix="Correct [server] url and [user] employee, or move the state file away to start afresh.",
+                self.state.path,
             )
+            braking.ask(self.work, question, "Correct [server] url and [user] employee.")
+            anew.start_anew(self.work)
+            known = None
         greeting, new = self._take_in_records(greeting)
         if not new:  # nobody has moved since the last run: what it knew stands
             return
         self.work.know(greeting, self.state.directory())
+        anew.go_on(self.work)
         with self.state.transaction():
             self.state.set_fact("greeting", greeting_to_json(greeting))
         if known is not None and known != greeting:

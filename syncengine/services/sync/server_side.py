@@ -90,6 +90,9 @@ class ServerSide:
             if proxy.share is Share.NEVER and not proxy.alone:  # it went out of sight and is back
                 self._link(proxy, activity, "visible again")
             return
+        if proxy is not None and proxy.server is None and proxy.item is not None and self.work.type_of(proxy):
+            self._link(proxy, activity, "the same on both sides")  # known by its id, and nothing else of it
+            return
         if proxy is not None:
             self.work.save([replace(proxy, server=activity, there=There.LIVE)], dirty=True)
             return
@@ -97,7 +100,7 @@ class ServerSide:
             keys = keys_of_activity(activity, type_map)
             partner = pairs(keys, self.state.waiting(keys, "item"))
             if partner is not None:
-                self._link(self.state.proxies([partner])[partner], activity, "the same on both sides")
+                self._meets(self.state.proxies([partner])[partner], activity)
                 return
         self.work.save([Proxy(activity.id, None, server=activity, there=There.LIVE)], dirty=True)
 
@@ -118,6 +121,12 @@ class ServerSide:
             return
         self.state.forget([proxy.id])
         self._link(found, activity, "the same on both sides")
+
+    def _meets(self, proxy: Proxy, activity: Activity) -> None:
+        if proxy.share is Share.DROPPED:  # its user wants no item of it, on whatever server
+            self.work.save([replace(proxy, server=activity, there=There.LIVE)], dirty=True)
+        else:
+            self._link(proxy, activity, "the same on both sides")
 
     def _link(self, proxy: Proxy, activity: Activity, because: str) -> Proxy:
         type_map = self.work.type_of(proxy)
