@@ -13,6 +13,7 @@ from syncengine.core.ical.href import part_href, split_href
 from syncengine.core.ical.read import read
 from syncengine.core.ical.write import moved_keys
 from syncengine.core.mapping.apply import unique_id
+from syncengine.core.mapping.context import Context
 from syncengine.core.sync import absorb as core
 from syncengine.core.sync.correlate import keys_of_item, link, pairs
 from syncengine.core.sync.messages import concerned
@@ -34,13 +35,17 @@ class PimSide:
         self.work, self.state = work, work.state
         self.collection, self.name = collection, collection.name
         self.mapping = collection.mapping
-        self.me = work.me(collection.mapping)
         self.scope = f"pim:{collection.name}"
         self.properties = core.properties(collection.mapping)
         self.intended = {proxy_id for _, proxy_id, _ in self.state.intents("server")}
         self.known_parts: dict[str, list[KnownItem]] = {}  # of the batch being settled, by resource
         first_contact = self.state.fact(f"seen:{self.name}") is None
         self.shares = collection.share_existing if first_contact else collection.share_new
+
+    @cached_property
+    def me(self) -> Context:
+        """Made when something is to be read: it takes the whole directory."""
+        return self.work.me(self.mapping)
 
     @cached_property
     def is_mailbox(self) -> bool:

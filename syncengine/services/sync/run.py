@@ -142,7 +142,7 @@ class Sync:
         """What the last run knew, so that items can be absorbed before the server is asked anything (ACT-2)."""
         greeting = self.state.fact("greeting")
         if greeting:
-            self.work.know(greeting_from_json(greeting), self.state.directory())
+            self.work.know(greeting_from_json(greeting))
 
     def _greet(self) -> None:
         """Ask the server who the user is there. Another server, or another user, is never synchronized into this
@@ -162,7 +162,7 @@ class Sync:
         greeting, new = self._take_in_records(greeting)
         if not new:  # nobody has moved since the last run: what it knew stands
             return
-        self.work.know(greeting, self.state.directory())
+        self.work.know(greeting)
         anew.go_on(self.work)
         with self.state.transaction():
             self.state.set_fact("greeting", greeting_to_json(greeting))
