@@ -110,7 +110,7 @@ def on_memory_dav() -> Iterator[Side]:
     with memory_dav() as server:
         server.make("work")
         connect = partial(CaldavPim, server.url("work"))
-        yield Side(connect, lambda: server.calendars.clear(), has_tokens=True, keeps_bytes=False)
+        yield Side(connect, server.calendars.clear, has_tokens=True, keeps_bytes=False)
 
 
 SIDES = ("memory", "vdir", "on_memory_dav", "on_radicale", "on_xandikos", "on_cyrus")

@@ -12,7 +12,6 @@ import pytest
 
 from connectors.caldav.pim import CaldavPim
 from syncengine.model.activity import Activity
-from tests.benchmarks.memory_dav import memory_dav
 from tests.dav_servers import DavServer
 from tests.services.memory_desk import MemoryDesk, event, start
 
@@ -79,7 +78,7 @@ def _right(desk: MemoryDesk, before: dict[str, str]) -> list[Activity]:
     return found
 
 
-def test_a_thousand_on_each_side_meet(desk: MemoryDesk) -> None:
+def test_a_thousand_on_each_side_meet_and_meet_again(desk: MemoryDesk) -> None:
     _fill(desk)
     before = desk.items()
     report = desk.sync()
@@ -92,40 +91,14 @@ def test_a_thousand_on_each_side_meet(desk: MemoryDesk) -> None:
     assert not report.failed
     again = desk.sync()
     assert (again.writes.total(), again.linked, again.held) == (0, 0, DIFFER)
-
-
-def test_after_the_state_is_lost_nothing_is_written(desk: MemoryDesk) -> None:
-    _fill(desk)
-    before = desk.items()
-    desk.sync()
-    desk.sync()
     versions = {a.id: a.version for a in desk.activities()}
     desk.lose_state()
     report = desk.sync()
-    assert {a.id: a.version for a in _right(desk, before)} == versions
+    assert {a.id: a.version for a in _right(desk, before)} == versions, "after the state was lost, nothing is written"
     assert (report.linked, report.writes.total(), report.held) == (EACH, 0, DIFFER)
-    assert desk.sync().writes.total() == 0
 
 
-def test_on_a_caldav_server(tmp_path: Path) -> None:
-    """The same through a real connector."""
-    with memory_dav() as server:
-        calendar = server.make("work")
-        for n in range(EACH):
-            calendar.put(f"u{n}.ics", _item(n).encode())
-        pim = CaldavPim(server.url("work"))
-        desk = MemoryDesk(tmp_path, pim=pim)
-        _fill(desk)
-        before = {name: etag for name, (etag, _) in calendar.items.items()}
-        report = desk.sync()
-        _right(desk, {})
-        assert (report.linked, report.failed) == (BOTH, 0)
-        assert {name: etag for name, (etag, _) in calendar.items.items()} == before, "no item was written"
-        pim.close()
-        desk.close()
-
-
-def test_on_radicale(tmp_path: Path, radicale: DavServer) -> None:
+def test_the_same_on_radicale(tmp_path: Path, radicale: DavServer) -> None:
     url = f"{radicale.home_of()}first-contact/"
     whole = "".join(_item(n).partition("PRODID:x\r\n")[2].replace("END:VCALENDAR\r\n", "") for n in range(EACH))
     radicale.request("PUT", url, body=f"BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:x\r\n{whole}END:VCALENDAR\r\n")
