@@ -53,7 +53,8 @@ class Remapping:
             self._remember_new()
             return
         if (begun := self.state.fact(UNDER_WAY)) is not None:
-            self._look_again({name: from_json(raw) for name, raw in begun.items()}, self.state.fact(REACHED) or "")
+            readings = {name: from_json(raw) for name, raw in begun.items() if self.work.collection(name)}
+            self._look_again(readings, self.state.fact(REACHED) or "")
         if changed := self._remember_new():
             self._ask(changed)
             with self.state.transaction():

@@ -311,6 +311,11 @@ class Sync:
         type_map = self.work.type_of(proxy)
         keys = type_map.natural_keys if type_map else ()
         try:
+            if type_map is None and proxy.has_item and proxy.share is Share.SHARED and proxy.there is There.ABSENT:
+                raise ItemError(
+                    f"The mapping {mapping.name!r} says nothing about items of this kind.",
+                    fix="Unshare it, or add a <type> for it to the mapping.",
+                )
             return decide(proxy, rows_of(type_map), keys, self.work.me(mapping), self.work.new_id())
         except ODD as e:
             self._failed(proxy, as_item_error(e))
