@@ -66,22 +66,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     found: dict[int, tuple[Cost, list[Cost]]] = {}
     with tempfile.TemporaryDirectory(prefix="syncengine-scale-") as folder:
         for items in sorted(chosen.items):
-            if sys.stderr.isatty():
-                print(f"{items} items", file=sys.stderr)
             found[items] = measure(Path(folder), items, chosen.rounds)
-    print(as_json(found) if chosen.json else as_text(found, chosen.rounds))
+            if not chosen.json:
+                print(_rows(items, *found[items]), flush=True)
+    print(as_json(found) if chosen.json else in_words(found, chosen.rounds))
     return 0
 
 
-def as_text(found: dict[int, tuple[Cost, list[Cost]]], rounds: int) -> str:
-    lines = [f"{'':26}" + "".join(f"{column:>14}" for column in COLUMNS)]
-    for items, (first, idle) in found.items():
-        lines += [_line(f"first sync, {items}", first), _line(f"nothing new, {items}", _middle(idle))]
+def _rows(items: int, first: Cost, idle: list[Cost]) -> str:
+    head = f"{'':26}" + "".join(f"{column:>14}" for column in COLUMNS)
+    return "\n".join([head, _line(f"first sync, {items}", first), _line(f"nothing new, {items}", _middle(idle))])
+
+
+def in_words(found: dict[int, tuple[Cost, list[Cost]]], rounds: int) -> str:
     least, most = min(found), max(found)
     growth = _middle(found[most][1]).cpu / (_middle(found[least][1]).cpu or 1)
     each = (found[most][0].peak - found[least][0].peak) * 1024 / max(1, most - least)
     noise = max(_spread(idle).cpu for _, idle in found.values())
-    return "\n".join(lines) + "\n" + WORDS.format(rounds=rounds, growth=growth, noise=noise, each=each)
+    return WORDS.format(rounds=rounds, growth=growth, noise=noise, each=each)
 
 
 def _line(what: str, cost: Cost) -> str:
