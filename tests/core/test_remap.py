@@ -109,8 +109,8 @@ def test_a_guests_copy_says_nothing() -> None:
 
 
 def test_an_edit_that_waits_says_what_it_is_now() -> None:
-    proxy = _linked(EVENTS, location="Here", contact="Elsewhere")
-    proxy = replace(proxy, agreed={**proxy.agreed, "location": "Before"})
+    proxy = _linked(EVENTS, {"location": "Before"}, location="Here", contact="Elsewhere")
+    proxy = replace(proxy, values={**proxy.values, "location": "Here"})
     now = _with(ROW)
     assert _merged(remapped(proxy, View(EVENTS, ME), View(now, ME)), now) == ({"location": "Elsewhere"}, {}, [])
 
