@@ -110,8 +110,7 @@ def _met(proxy: Proxy, was: Values, changed: Values, item: Item, now: View) -> P
         base: Value = theirs
         in_series = bool(item.values.get("rrule")) and name in recurring(now.type_map)  # says nothing by itself
         if same(name, value, theirs) or (
-            not in_series
-            and agree(name, {**values, name: value}, there, item, now.type_map, now.me, up_only=up_only)
+            not in_series and agree(name, {**values, name: value}, there, item, now.type_map, now.me, up_only=up_only)
         ):
             mine = theirs
         elif field_type(name) in SETS:
