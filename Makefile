@@ -37,6 +37,7 @@ scenarios: $(VENV)/.installed
 bench: $(VENV)/.benched
 	$(BIN)/python -m tests.benchmarks.recurrence
 	$(BIN)/python -m tests.benchmarks.caldav
+	$(BIN)/python -m tests.benchmarks.scale
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist

@@ -355,6 +355,9 @@ class ClientState(Protocol):
     def touch(self, pim: str, etags: dict[str, str]) -> None:
         """Note new etags of items whose content is as known."""
 
+    def forget_unshareable(self, pim: str) -> None:
+        """Forget the items of kinds that could not be shared: they can be now, and are to be read."""
+
     def drop_items(self, pim: str, hrefs: Iterable[str]) -> None:
         """Forget items no proxy belongs to."""
 
@@ -374,6 +377,9 @@ class ClientState(Protocol):
 
     def keep_records(self, given: Iterable[tuple[Record, bool]], gone: Iterable[RecordKey]) -> None:
         """Take over what the server gives, and what it gives no more."""
+
+    def forget_records(self) -> None:
+        """All of them, and the activities to look at; edits that wait stay."""
 
     def keep_looked_at(self, activities: Iterable[Activity]) -> None:
         """Keep activities that are given to look at only; they are never proxies."""

@@ -94,7 +94,7 @@ class Remover:
         if self.unreachable or not state.intents("pim"):
             return
         if greeting := state.fact("greeting"):
-            self.work.know(greeting_from_json(greeting), state.directory())
+            self.work.know(greeting_from_json(greeting))
         ItemWrites(self.work).recover()
 
     def _go_through(self, found: Removal) -> None:

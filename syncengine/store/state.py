@@ -309,6 +309,11 @@ class State(StateRecords, StateJournal, StateIssues):
         for href, etag in etags.items():
             self._write(sa.update(t.item).where(t.item.c.pim == pim, t.item.c.href == href).values(etag=etag))
 
+    def forget_unshareable(self, pim: str) -> None:
+        """Forget the items of kinds that could not be shared: they can be now, and are to be read."""
+        c = t.item.c
+        self._write(sa.delete(t.item).where(c.pim == pim, c.proxy_id.is_(None), c.text == ""))
+
     def drop_items(self, pim: str, hrefs: Iterable[str]) -> None:
         """Forget items no proxy belongs to."""
         for some in _chunks(hrefs):

@@ -54,6 +54,10 @@ class StateRecords(StatePart):
             self._write(_PUT, rows)
         self._drop(gone)
 
+    def forget_records(self) -> None:
+        """All of them, and the activities to look at; edits that wait stay."""
+        self._write(sa.delete(t.record))
+
     # --- activities to look at ---
 
     def keep_looked_at(self, activities: Iterable[Activity]) -> None:

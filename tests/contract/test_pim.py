@@ -17,6 +17,7 @@ from connectors.vdir.pim import VdirPim
 from syncengine.errors import AlreadyThere, ChangedMeanwhile, NotThere, Vanished
 from syncengine.model.pim import Fetched, Kind, Missing, Resource, Unreadable
 from syncengine.ports import Pim
+from tests.benchmarks.memory_dav import memory_dav
 from tests.dav_servers import DavServer
 
 STRANGE_UIDS = (
@@ -103,7 +104,16 @@ def on_cyrus(cyrus: DavServer) -> Side:
     return _on(cyrus)
 
 
-SIDES = ("memory", "vdir", "on_radicale", "on_xandikos", "on_cyrus")
+@pytest.fixture
+def on_memory_dav() -> Iterator[Side]:
+    """The server of the benchmarks: what is measured with it is a server as others are."""
+    with memory_dav() as server:
+        server.make("work")
+        connect = partial(CaldavPim, server.url("work"))
+        yield Side(connect, server.calendars.clear, has_tokens=True, keeps_bytes=False)
+
+
+SIDES = ("memory", "vdir", "on_memory_dav", "on_radicale", "on_xandikos", "on_cyrus")
 
 
 @pytest.fixture(params=SIDES)

@@ -121,7 +121,7 @@ def link(proxy: Proxy, activity: Activity, item: Item | None, type_map: TypeMap,
     for name in proxy.values:  # what only the server has comes down by reconciling
         row = rows.get(name)
         up_only = bool(row and row.direction is Direction.UP)
-        if _agree(name, proxy.values, activity.values, item, type_map, me, up_only=up_only) or (
+        if agree(name, proxy.values, activity.values, item, type_map, me, up_only=up_only) or (
             made_from_it and name in _GIVEN_BY_US and not activity.values.get(name)
         ):
             values[name] = activity.values.get(name)
@@ -172,7 +172,7 @@ def _finds_owner(name: str, activity: Activity, me: Context) -> bool:
     return name == "owner" and activity["owner"] == me.generic_owner
 
 
-def _agree(
+def agree(
     name: str, here: Values, there: Values, item: Item | None, type_map: TypeMap, me: Context, *, up_only: bool
 ) -> bool:
     """Equal, or as equal as the item can show: a to-do showing *high* agrees with an activity that is ASAP."""

@@ -58,7 +58,7 @@ class ItemWrites:
     def _named(self, write: ItemWrite) -> ItemWrite:
         """A new item gets its href from its collection, the same one for the same UID."""
         collection = self.work.collection(write.pim)
-        if write.verb is not Verb.CREATE or collection is None or write.after.item is None:
+        if write.verb is not Verb.CREATE or write.href or collection is None or write.after.item is None:
             return write
         href = collection.pim.href_for(write.after.item.uid)
         return replace(write, href=href, after=replace(write.after, item=replace(write.after.item, href=href)))

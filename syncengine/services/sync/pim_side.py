@@ -14,6 +14,7 @@ from syncengine.core.ical.read import read
 from syncengine.core.ical.write import moved_keys
 from syncengine.core.issues import is_due
 from syncengine.core.mapping.apply import unique_id
+from syncengine.core.mapping.context import Context
 from syncengine.core.sync import absorb as core
 from syncengine.core.sync.correlate import keys_of_item, link, pairs
 from syncengine.core.sync.messages import concerned
@@ -37,7 +38,6 @@ class PimSide:
         self.work, self.state = work, work.state
         self.collection, self.name = collection, collection.name
         self.mapping = collection.mapping
-        self.me = work.me(collection.mapping)
         self.scope = f"pim:{collection.name}"
         self.properties = core.properties(collection.mapping)
         self.intended = {proxy_id for _, proxy_id, _ in self.state.intents("server")}
@@ -46,6 +46,11 @@ class PimSide:
         self.known_parts: dict[str, list[KnownItem]] = {}  # of the batch being settled, by resource
         first_contact = self.state.fact(f"seen:{self.name}") is None
         self.shares = collection.share_existing if first_contact else collection.share_new
+
+    @cached_property
+    def me(self) -> Context:
+        """Made when something is to be read: it takes the whole directory."""
+        return self.work.me(self.mapping)
 
     @cached_property
     def is_mailbox(self) -> bool:
@@ -218,14 +223,17 @@ class PimSide:
             item = core.read_item(resource.text, self.properties, message=self.is_mailbox)
             shareable = isinstance(item, Item) and self.mapping.for_kind(item.kind) is not None
             found = self._parts(resource, item) if isinstance(item, Item) and shareable else None
-            if proxy is not None and isinstance(item, Item) and not item.lone:
+            if proxy is not None and isinstance(item, Item) and not item.lone and (shareable or proxy.server):
                 self._absorb(proxy, self.name, resource, item)
             elif proxy is not None and found is not None:
                 proxy, found = self._known_alone(proxy, found)
         except ODD as e:
             self._failed(resource.href, as_item_error(e), resource.etag)
             return
-        if isinstance(item, Item) and item.lone and shareable:
+        if proxy is not None and not shareable and proxy.there is There.ABSENT:  # its kind is not mapped any more
+            self.state.rewrite(self.name, resource.href, resource.etag, resource.text)
+            self.state.solve(self.scope, [resource.href])
+        elif isinstance(item, Item) and item.lone and shareable:
             self._without_series(resource, proxy)
         elif proxy is None and isinstance(item, Item) and shareable:
             new.append((resource, item))
@@ -245,6 +253,21 @@ class PimSide:
         """What fails of an occurrence is tried again with its resource."""
         resource = split_href(href)[0]
         self.work.fail(self.scope, resource, problem, etag or self.etags.get(resource, ""), waits_for)
+
+    def look_again(self, series: Proxy) -> None:
+        """With another mapping other occurrences of a series may stand apart. Inside a transaction."""
+        assert series.item is not None
+        href, part = split_href(series.item.href)
+        text = series.item.text
+        if part or series.kind is Kind.EMAIL or not any(word in text for word in ("RRULE", "RDATE", "RECURRENCE-ID")):
+            return
+        resource, new = Resource(href, series.item.etag, text), list[tuple[Resource, Item]]()
+        item = core.read_item(text, self.properties, message=False)
+        found = self._parts(resource, item) if isinstance(item, Item) else None
+        if found is not None:
+            self.known_parts = _by_resource(self.state.parts(self.name, [href]))
+            self._settle_parts(resource, found, new, "")
+            self._meet_new(new)
 
     # --- occurrences that stand apart from their series (REC-3) -----------------------------------------------------
 
@@ -318,6 +341,9 @@ class PimSide:
         after = core.absorb(proxy, pim, resource, item, type_map, self.me)
         if proxy.alone and not after.alone and after.share is Share.NEVER:  # accepted, or public, after all
             after = replace(after, share=core.starts_shared(item.kind, self.shares))
+        if proxy.there is There.DELETED and proxy.server is None:  # its server is gone; edited, it is the user's own
+            own = replace(after.item, made=False) if after.item else None
+            after = replace(after, there=There.ABSENT, share=Share.NEVER, item=own)
         self._keep_what_was_said(proxy, after)
         known = (proxy.values, proxy.hold, proxy.alone)
         moved = (after.values, after.hold, after.alone) != known or proxy.item is None or proxy.item.gone

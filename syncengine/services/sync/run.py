@@ -47,6 +47,7 @@ from syncengine.services.sync.item_writes import ItemWrites
 from syncengine.services.sync.messages import Messages
 from syncengine.services.sync.pim_side import PimSide
 from syncengine.services.sync.records_side import RecordsSide
+from syncengine.services.sync.remapping import Remapping
 from syncengine.services.sync.restoring import Restoring
 from syncengine.services.sync.server_side import PROBLEMS, SIDE, ServerSide, held_back
 from syncengine.services.sync.work import BATCH, ODD, Work, as_item_error
@@ -99,8 +100,10 @@ class Sync:
     def _run(self) -> None:
         guards.check_clock(self.work)
         retrying.look_again(self.work)
+        anew.check_model(self.work)
         self._remember_server()
         self._recover()
+        Remapping(self.work).run()
         failed: list[SideError] = []
         for attempt in range(PASSES):
             self.work.again = False
@@ -148,11 +151,11 @@ class Sync:
         """What the last run knew, so that items can be absorbed before the server is asked anything (ACT-2)."""
         greeting = self.state.fact("greeting")
         if greeting:
-            self.work.know(greeting_from_json(greeting), self.state.directory())
+            self.work.know(greeting_from_json(greeting))
 
     def _greet(self) -> None:
         """Ask the server who the user is there. Another server, or another user, is never synchronized into this
-        state unasked; confirmed, it is a first contact."""
+        state unasked: that would look as if everything had been deleted. Confirmed, it is a first contact."""
         self.work.health.tried(SERVER)
         greeting, known = self.work.server.greet(), self.work.greeting
         if known is not None and guards.is_another(self.work, known, greeting):
@@ -166,7 +169,7 @@ class Sync:
             return
         if not new:  # nobody has moved since the last run: what it knew stands
             return
-        self.work.know(greeting, self.state.directory())
+        self.work.know(greeting)
         anew.go_on(self.work)
         with self.state.transaction():
             self.state.set_fact("greeting", greeting_to_json(greeting))
@@ -335,6 +338,11 @@ class Sync:
         type_map = self.work.type_of(proxy)
         keys = type_map.natural_keys if type_map else ()
         try:
+            if type_map is None and proxy.has_item and proxy.share is Share.SHARED and proxy.there is There.ABSENT:
+                raise ItemError(
+                    f"The mapping {mapping.name!r} says nothing about items of this kind.",
+                    fix="Unshare it, or add a <type> for it to the mapping.",
+                )
             return decide(proxy, rows_of(type_map), keys, self.work.me(mapping), self.work.new_id())
         except ODD as e:
             self._failed(proxy, as_item_error(e))

@@ -106,8 +106,13 @@ class ServerSide:
                 self.work.save([replace(proxy, server=activity, there=There.LEFT)], dirty=True)
             return
         if proxy is not None and proxy.server is None and proxy.share is not Share.SHARED:
+            if self.work.type_of(proxy) is None:  # of a kind that is not mapped any more
+                return
             if proxy.share is Share.NEVER and not proxy.alone:  # it went out of sight and is back
                 self._link(proxy, activity, "visible again")
+            return
+        if proxy is not None and proxy.server is None and proxy.item is not None and self.work.type_of(proxy):
+            self._link(proxy, activity, "the same on both sides")  # known by its id, and nothing else of it
             return
         if proxy is not None:
             self.work.save([replace(proxy, server=activity, there=There.LIVE)], dirty=True)
@@ -116,9 +121,33 @@ class ServerSide:
             keys = keys_of_activity(activity, type_map)
             partner = pairs(keys, self.state.waiting(keys, "item"))
             if partner is not None:
-                self._link(self.state.proxies([partner])[partner], activity, "the same on both sides")
+                self._meets(self.state.proxies([partner])[partner], activity)
                 return
         self.work.save([Proxy(activity.id, None, server=activity, there=There.LIVE)], dirty=True)
+
+    def look_again(self, proxy: Proxy) -> None:
+        """Look at an activity without an item as if it had just come. Inside a transaction."""
+        activity = proxy.server
+        if activity is None or proxy.there is not There.LIVE:
+            return
+        type_map = type_for(self.work.mapping_for(activity.values), activity.values)
+        if type_map is not None and not matches(type_map.filter, activity.values):
+            self.work.save([replace(proxy, there=There.LEFT)], dirty=True)
+            return
+        keys = keys_of_activity(activity, type_map) if type_map else ()
+        partner = pairs(keys, self.state.waiting(keys, "item"))
+        found = self.state.proxies([partner]).get(partner) if partner else None
+        if found is None or found.server is not None:
+            self.work.save([proxy], dirty=True)
+            return
+        self.state.forget([proxy.id])
+        self._link(found, activity, "the same on both sides")
+
+    def _meets(self, proxy: Proxy, activity: Activity) -> None:
+        if proxy.share is Share.DROPPED:  # its user wants no item of it, on whatever server
+            self.work.save([replace(proxy, server=activity, there=There.LIVE)], dirty=True)
+        else:
+            self._link(proxy, activity, "the same on both sides")
 
     def _link(self, proxy: Proxy, activity: Activity, because: str, *, joined: bool = False) -> Proxy:
         type_map = self.work.type_of(proxy)

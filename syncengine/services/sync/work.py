@@ -92,7 +92,6 @@ class Work:
     folder: Folder | None = None
     """Where activities are shown as files, if anywhere."""
     greeting: Greeting | None = None
-    directory: Directory = field(default_factory=Directory)
     lost: list[str] = field(default_factory=list)
     """Ids of proxies whose message is gone and was shared by nobody: forgotten unless it turns up elsewhere."""
     recent: Recent = field(default_factory=Recent)
@@ -201,10 +200,19 @@ class Work:
 
     _contexts: dict[str, Context] = field(default_factory=dict)
 
-    def know(self, greeting: Greeting, directory: Directory) -> None:
-        """Take the server's word on who the user is and whom there are."""
-        self.greeting, self.directory = greeting, directory
+    def know(self, greeting: Greeting) -> None:
+        """Take the server's word on who the user is, and, as the state holds it, whom there are."""
+        self.greeting, self._directory = greeting, None
         self._contexts.clear()
+
+    @property
+    def directory(self) -> Directory:
+        """Whom there are. Read when somebody is first looked for: a run that finds nothing to do looks for nobody."""
+        if self._directory is None:
+            self._directory = self.state.directory()
+        return self._directory
+
+    _directory: Directory | None = None
 
     def did(self, proxy: Proxy, side: str, verb: str, because: str) -> None:
         """Count and list one write."""
