@@ -14,14 +14,16 @@ from pathlib import Path
 from tempfile import TemporaryDirectory, mkdtemp
 from typing import TYPE_CHECKING, Any
 
-from syncengine.config import Config, PimConfig, mapping_folder
+from syncengine.config import SERVER, Config, PimConfig, mapping_folder
 from syncengine.errors import ConfigError, SyncEngineError
 from syncengine.model.directory import Directory, RecordKey
 from syncengine.model.filters import View
 from syncengine.model.mapping import Mapping, ServerNames
+from syncengine.model.pim import Kind
 from syncengine.model.proxy import Proxy
 from syncengine.model.scenario import Scenario, Step, Verdict
 from syncengine.ports import ActivityServer, ActivityStore, ClientState, ContentFiles, Folder, Pim
+from syncengine.secrets import Secret, in_keyring
 from syncengine.times import Clock, system_clock
 
 if TYPE_CHECKING:
@@ -157,7 +159,7 @@ def _caldav(config: PimConfig) -> Pim:
     from connectors.caldav.pim import CaldavPim
 
     password = config.password.get() if config.password else ""
-    return CaldavPim(config.url, config.username, password, scheduling=config.scheduling)
+    return CaldavPim(config.url, config.username, password, scheduling=config.scheduling, account=config.name)
 
 
 def _imap(config: PimConfig) -> Pim:
@@ -165,7 +167,13 @@ def _imap(config: PimConfig) -> Pim:
 
     secret = config.password.get() if config.password else ""
     return ImapMailbox(
-        config.url, config.username, secret, folders=config.folders, since=config.since, auth=config.auth
+        config.url,
+        config.username,
+        secret,
+        folders=config.folders,
+        since=config.since,
+        auth=config.auth,
+        account=config.name,
     )
 
 
@@ -176,6 +184,50 @@ def _eml(config: PimConfig) -> Pim:
 
 
 _CONNECTORS: dict[str, Callable[[PimConfig], Pim]] = {"vdir": _vdir, "caldav": _caldav, "imap": _imap, "eml": _eml}
+
+
+def account(config: Config, name: str) -> Secret:
+    """The secret a login is about, as the configuration names it; one in the keyring where it names none.
+    Raises ConfigError where there is nothing to log in to."""
+    if name == SERVER:
+        if not is_remote(config):
+            raise ConfigError(
+                "The activity server is a database; no token is needed for it.",
+                where="[server] url",
+                fix="A password of PostgreSQL belongs into the file ~/.pgpass, or into url.",
+            )
+        return config.server.token or in_keyring(name, "server.token")
+    pim = next((p for p in config.pims if p.name == name), None)
+    if pim is None:
+        known = ", ".join([*(p.name for p in config.pims if p.url), *([SERVER] if is_remote(config) else [])])
+        raise ConfigError(
+            f"There is no PIM named {name!r}.",
+            where=str(config.path),
+            fix=f"You can log in to {known}." if known else "Nothing in this configuration needs a login.",
+        )
+    if not pim.url:
+        raise ConfigError(f"The PIM {name!r} is a folder; no password is needed for it.", where=str(config.path))
+    return pim.password or in_keyring(name, f"pim[{name}].password")
+
+
+def try_login(config: Config, name: str, secret: str) -> None:
+    """Log in for once with this password or token. Raises LoginRefused, SideError, ConfigError."""
+    given = Secret("text", secret, account=name)
+    if name == SERVER:
+        from syncengine.services.sync.run import check_user
+
+        server = open_server(replace(config, server=replace(config.server, token=given)))
+        try:
+            check_user(server.greet(), server.directory(), config.user.employee)
+        finally:
+            server.close()
+        return
+    pim = open_pim(replace(next(p for p in config.pims if p.name == name), password=given))
+    try:
+        if Kind.EMAIL in pim.kinds:  # known without asking
+            pim.changes(None)
+    finally:
+        pim.close()
 
 
 def open_state(config: Config) -> ClientState:

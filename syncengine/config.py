@@ -25,6 +25,8 @@ from syncengine.secrets import Secret
 from syncengine.times import find_zone, local_zone
 
 FILE = "config.toml"
+SERVER = "server"
+"""What the activity server is called among the PIMs: where to log in, and what has last succeeded."""
 
 
 @dataclass(frozen=True)
@@ -299,13 +301,13 @@ class _Reader:
             return isinstance(content, list) and bool(content) and all(isinstance(c, str) for c in content)
         return source in ("env", "keyring") and isinstance(content, str)
 
-    def _secret(self, value: Any, where: str) -> Secret | None:
+    def _secret(self, value: Any, where: str, account: str = SERVER) -> Secret | None:
         if value is None:
             return None
         if isinstance(value, str):
-            return Secret("text", value, where)
+            return Secret("text", value, where, account)
         source, content = next(iter(value.items()))
-        return Secret(source, tuple(content) if isinstance(content, list) else content, where)
+        return Secret(source, tuple(content) if isinstance(content, list) else content, where, account)
 
     def _user(self, values: Mapping[str, Any]) -> UserConfig:
         employee = values["employee"]
@@ -337,6 +339,8 @@ class _Reader:
         name, connector = values.get("name", ""), values.get("connector", "")
         if not name:
             self.faults.append(f"{where}.name is missing")
+        if name == SERVER:
+            self.faults.append(f'{where}.name: "{SERVER}" means the activity server; choose another one')
         if connector not in _CONNECTORS:
             near = difflib.get_close_matches(connector, _CONNECTORS, 1)
             hint = f'did you mean "{near[0]}"?' if near else f"known are {', '.join(_CONNECTORS)}"
@@ -355,7 +359,7 @@ class _Reader:
             path=self._file(values["path"]) if values.get("path") else "",
             url=values.get("url", ""),
             username=values.get("username", ""),
-            password=self._secret(values.get("password"), f"{where}.password"),
+            password=self._secret(values.get("password"), f"{where}.password", name),
             share_new=share_new,
             share_existing=self._kinds(existing, f"{where}.share_existing", before),
             mapping=values.get("mapping", "default"),

@@ -91,6 +91,11 @@ class LoginRefused(SideError):
     """The side refused the user's credentials."""
 
 
+def log_in_anew(name: str) -> str:
+    """How to give the password or token of the PIM of this name, or of the `server`, once more."""
+    return f'Enter it anew with "syncengine login {name}".' if name else "Enter it anew."
+
+
 class Vanished(SideError):
     """The collection or database that was there is not there any more. Never taken for 'everything was deleted'."""
 

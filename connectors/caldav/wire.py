@@ -16,7 +16,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from connectors.caldav import protocol, quirks
 from connectors.caldav.quirks import Ask, Meaning
-from syncengine.errors import ConfigError, LoginRefused, SideError, Unreachable
+from syncengine.errors import ConfigError, LoginRefused, SideError, Unreachable, log_in_anew
 
 if TYPE_CHECKING:
     from lxml.etree import _Element
@@ -27,7 +27,7 @@ SIDE: Mapping[Meaning, tuple[type[SideError], str, str]] = {
     Meaning.LOGIN: (
         LoginRefused,
         "The server refused the user name or password.",
-        "Enter them anew; some servers want an app password here.",
+        "Some servers want an app password here.",
     ),
     Meaning.FULL: (
         SideError,
@@ -72,7 +72,8 @@ class Wire:
     """A connection to one collection, kept for many requests, used by one thread.
 
     `url` is the collection's; `base` its path with a slash at the end. `auth` is basic (sent with the first request,
-    or Radicale waits a second after its 401), digest or bearer. `timeout` and `sleep` are in seconds."""
+    or Radicale waits a second after its 401), digest or bearer. `timeout` and `sleep` are in seconds. `account`: what
+    `syncengine login` calls it."""
 
     def __init__(
         self,
@@ -85,12 +86,13 @@ class Wire:
         verify: bool | str,
         allow_http: bool,
         sleep: Callable[[float], None] = time.sleep,
+        account: str = "",
     ) -> None:
         parts = _checked(url, allow_http)
         self.base = protocol.path(parts.path + "/")
         self.url = f"{parts.scheme}://{parts.netloc}{self.base}"
         self._username, self._password, self._auth = username, password, auth
-        self._timeout, self._verify, self._sleep = timeout, verify, sleep
+        self._timeout, self._verify, self._sleep, self._account = timeout, verify, sleep, account
         self._client: Any = None  # a DAVClient; its annotations admit neither bytes nor two timeouts
 
     def send(
@@ -106,6 +108,8 @@ class Wire:
             reply, pause = self._once(ask, method, href, body, headers)
         if words := SIDE.get(reply.meaning):
             kind, what, fix = words
+            if reply.meaning is Meaning.LOGIN:
+                fix = f"{log_in_anew(self._account)} {fix}"
             raise kind(what, where=f"{self.url}{href} (status {reply.status})", fix=fix)
         return reply
 

@@ -20,7 +20,7 @@ from syncengine.config import shown_url
 from syncengine.core import record_wire, wire
 from syncengine.core.filters import view_to_json
 from syncengine.core.names import OURS
-from syncengine.errors import ConfigError, ItemError, LoginRefused, SyncEngineError, Unreachable, Vanished
+from syncengine.errors import ConfigError, ItemError, LoginRefused, SyncEngineError, Unreachable, Vanished, log_in_anew
 from syncengine.model.activity import Activity
 from syncengine.model.commands import Command, Feed, Greeting, Outcome, Refused
 from syncengine.model.directory import Directory, RecordKey, RecordType
@@ -225,7 +225,7 @@ class HttpActivityServer:
             return LoginRefused(
                 what or "The activity server refused the token.",
                 where=self._where,
-                fix="ask its administrator for a new token, and store it",
+                fix=f"Ask its administrator for a new token. {log_in_anew('server')}",
             )
         if status == 410:
             return Vanished(what or "This is another server than before.", where=self._where, fix=fix)

@@ -37,12 +37,12 @@ WRONG = {
     "password": Refusal(
         LoginRefused,
         "The server refused the user name or password.",
-        'Enter them anew; some servers want an app password here, others a token (auth = "oauth2").',
+        'Some servers want an app password here, others a token (auth = "oauth2").',
     ),
     "oauth2": Refusal(
         LoginRefused,
         "The server refused the access token.",
-        "Fetch a new one; they are short-lived, so password = { command = […] } is the way to give it.",
+        "Such tokens are short-lived: password = { command = […] } fetches a new one for each run.",
     ),
 }
 """By the way of logging in."""
@@ -62,7 +62,7 @@ LOGIN = {
     "PRIVACYREQUIRED": Refusal(
         SideError, "The server takes no password on an open connection.", "Use an address that starts with imaps://."
     ),
-    "EXPIRED": Refusal(LoginRefused, "The password has expired.", "Choose a new one and enter it."),
+    "EXPIRED": Refusal(LoginRefused, "The password has expired.", "Choose a new one before that."),
     "CONTACTADMIN": Refusal(LoginRefused, "The account is locked.", "Ask who runs the mail server."),
 }
 GONE = frozenset({"NONEXISTENT", "TRYCREATE"})

@@ -21,7 +21,7 @@ from imapclient.exceptions import LoginError, ProtocolError
 
 from connectors.imap import quirks
 from connectors.imap.known import Status
-from syncengine.errors import ConfigError, SideError, SyncEngineError, Unreachable
+from syncengine.errors import ConfigError, LoginRefused, SideError, SyncEngineError, Unreachable, log_in_anew
 
 T = TypeVar("T")
 CONNECT_SECONDS = 10.0
@@ -48,7 +48,8 @@ class Broken(Unreachable):
 class Wire:
     """A connection to one account, made when first needed and kept, used by one thread.
 
-    `timeout`: seconds without a byte from the server. `verify`: False or the path of a certificate file."""
+    `timeout`: seconds without a byte from the server. `verify`: False or the path of a certificate file.
+    `account`: what `syncengine login` calls it."""
 
     def __init__(
         self,
@@ -60,13 +61,14 @@ class Wire:
         timeout: float,
         verify: bool | str,
         allow_plain: bool,
+        account: str = "",
     ) -> None:
         self._parts = _checked(url)
         self.url = f"{self._parts.scheme}://{self._parts.netloc}"
         if auth not in _LOGINS:
             raise ConfigError(f"{auth!r} is no way to log in.", where=self.url, fix=f"Use one of {', '.join(_LOGINS)}.")
         self._username, self._password, self._auth = username, password, auth
-        self._timeout, self._verify = timeout, verify
+        self._timeout, self._verify, self._account = timeout, verify, account
         self._plain = allow_plain or _is_loopback(self._parts.hostname or "")
         self._client: Any = None  # an IMAPClient; the library has no annotations to speak of
         self._folder: str | None = None
@@ -205,7 +207,9 @@ class Wire:
             words = quirks.LOGIN.get(found[1].upper() if found else "", quirks.WRONG[self._auth])
         else:
             return
-        raise words.kind(words.what, where=self.url, fix=words.fix)
+        anew = words.kind is LoginRefused and words is not quirks.LOGIN["CONTACTADMIN"]
+        fix = f"{log_in_anew(self._account)} {words.fix}" if anew else words.fix
+        raise words.kind(words.what, where=self.url, fix=fix)
 
     def _in_words(self, failure: BaseException) -> SideError:
         """The most special words first: a TLS failure is also an OSError, a broken connection also a protocol error."""

@@ -11,6 +11,8 @@ COMMANDS = {
     "init": ("syncengine.cli.setup", "Write a first configuration, asking nothing that has a sensible default."),
     "check": ("syncengine.cli.setup", "Check configuration, mappings and both sides before anything is synchronized."),
     "demo": ("syncengine.cli.demo", "Show the main job on sample data, in a folder of its own."),
+    "login": ("syncengine.cli.login", "Keep a password or token in the system keyring, after trying it."),
+    "logout": ("syncengine.cli.login", "Delete a password or token from the system keyring."),
     "sync": ("syncengine.cli.sync", "Bring PIM and activity server in step."),
     "status": ("syncengine.cli.sync", "Tell what the last runs did and what waits for somebody."),
     "explain": ("syncengine.cli.sync", "Tell all that is known about one item or activity, and why."),
