@@ -362,13 +362,32 @@ def open_removal(config: Config, stack: ExitStack, *, left: Sequence[str] = (), 
     return Remover(work, names, left, unreachable)
 
 
+def agent_unit() -> Path:
+    """Where the unit that starts this user's agent lies, or would."""
+    from platformdirs.unix import Unix
+
+    from syncengine.services.agent_unit import unit_in
+
+    return unit_in(Path(Unix().user_config_dir))
+
+
+def own_agent_unit(config: Config) -> Path | None:
+    """The unit that starts the agent of this configuration, if there is one."""
+    from syncengine.services.agent_unit import config_of_unit
+
+    place = agent_unit()
+    return place if config_of_unit(place) == config.path.absolute() else None
+
+
 def local_records(config: Config, *, config_too: bool = False) -> Local:
     """What the client keeps on this machine, in the order in which it may go."""
     from syncengine.services.removal import Local
     from syncengine.store.engine import files_of
 
     last = [config.path] if config_too else []
-    return Local(files_of(config.state), config.secrets, last, Path.unlink, open_folder(config))
+    unit = own_agent_unit(config)
+    units = [unit.parent / "default.target.wants" / unit.name, unit] if unit else []
+    return Local([*units, *files_of(config.state)], config.secrets, last, Path.unlink, open_folder(config))
 
 
 class _Stage:

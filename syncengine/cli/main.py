@@ -72,3 +72,7 @@ def main() -> None:
     Exit codes: 0 done; 1 done, but items failed or are held, or refused; 2 configuration or mapping wrong; 3 stopped by
     a brake or waiting for confirmation; 4 a side cannot be reached, has vanished, or refuses the login.
     """
+
+
+if __name__ == "__main__":
+    main(prog_name="syncengine")
