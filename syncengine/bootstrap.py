@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import atexit
 import itertools
+import platform
 import shutil
 import uuid
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
+from datetime import timedelta
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory, mkdtemp
 from typing import TYPE_CHECKING, Any
 
-from syncengine.config import SERVER, Config, PimConfig, mapping_folder
+from syncengine.config import ALARM, SERVER, AlarmConfig, Config, PimConfig, mapping_folder
 from syncengine.errors import ConfigError, SyncEngineError
 from syncengine.model.directory import Directory, RecordKey
 from syncengine.model.filters import View
@@ -27,7 +29,10 @@ from syncengine.secrets import Secret, in_keyring
 from syncengine.times import Clock, system_clock
 
 if TYPE_CHECKING:
+    from connectors.alarm.email import Mailer
+    from syncengine.model.alarm import Message
     from syncengine.services.activity_editing import FromNowOn
+    from syncengine.services.alarm import Alarms
     from syncengine.services.client_activities import ClientActivities
     from syncengine.services.removal import Local, Remover
     from syncengine.services.scenario.stage import Postbox
@@ -197,6 +202,8 @@ def account(config: Config, name: str) -> Secret:
                 fix="A password of PostgreSQL belongs into the file ~/.pgpass, or into url.",
             )
         return config.server.token or in_keyring(name, "server.token")
+    if name == ALARM and config.alarm and config.alarm.smtp:
+        return config.alarm.password or in_keyring(name, "alarm.password")
     pim = next((p for p in config.pims if p.name == name), None)
     if pim is None:
         known = ", ".join([*(p.name for p in config.pims if p.url), *([SERVER] if is_remote(config) else [])])
@@ -222,12 +229,45 @@ def try_login(config: Config, name: str, secret: str) -> None:
         finally:
             server.close()
         return
+    if name == ALARM and config.alarm:
+        _mailer(replace(config.alarm, password=given)).log_in()
+        return
     pim = open_pim(replace(next(p for p in config.pims if p.name == name), password=given))
     try:
         if Kind.EMAIL in pim.kinds:  # known without asking
             pim.changes(None)
     finally:
         pim.close()
+
+
+def alarm_channels(config: Config) -> list[Callable[[Message], None]]:
+    """The ways in which the user wants to be told of alarms; none without [alarm]. Raises ConfigError."""
+    found: list[Callable[[Message], None]] = []
+    if config.alarm and (words := config.alarm.command):
+        from connectors.alarm.command import tell_command
+
+        found.append(lambda message: tell_command(words, message))
+    if config.alarm and config.alarm.email:
+        found.append(_mailer(config.alarm).tell)
+    return found
+
+
+def _mailer(alarm: AlarmConfig) -> Mailer:
+    from connectors.alarm.email import Mailer
+
+    secret = alarm.password.get if alarm.password else None
+    return Mailer(alarm.smtp, alarm.sender, alarm.email, alarm.username, secret)
+
+
+def open_alarms(config: Config, stack: ExitStack, clock: Clock = system_clock) -> Alarms:
+    """What looks for alarms and tells them, closed by `stack`. Raises StorageError, ConfigError."""
+    from syncengine.services.alarm import Alarms
+
+    state = open_state(config)
+    stack.callback(state.close)
+    after = timedelta(hours=config.alarm.after_hours if config.alarm else 24)
+    names = [p.name for p in config.pims]
+    return Alarms(state, alarm_channels(config), names, after, clock, platform.node() or "?")
 
 
 def open_state(config: Config) -> ClientState:

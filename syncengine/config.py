@@ -27,6 +27,8 @@ from syncengine.times import find_zone, local_zone
 FILE = "config.toml"
 SERVER = "server"
 """What the activity server is called among the PIMs: where to log in, and what has last succeeded."""
+ALARM = "alarm"
+"""What the mail server for alarms is called where to log in."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +98,30 @@ class VisibilityConfig:
 
 
 @dataclass(frozen=True)
+class AlarmConfig:
+    """Whom to tell when nothing has succeeded for `after_hours`, or something waits for a person. smtp: the address of
+    the mail server that takes `email`."""
+
+    after_hours: float = 24.0
+    command: tuple[str, ...] = ()
+    email: str = ""
+    sender: str = ""
+    smtp: str = ""
+    username: str = ""
+    password: Secret | None = None
+
+
+@dataclass(frozen=True)
+class LogConfig:
+    """Of the agent. file: empty for standard error. Its size is bounded: `megabytes`, and as much of older ones."""
+
+    format: str = "text"
+    file: str = ""
+    level: str = "info"
+    megabytes: int = 5
+
+
+@dataclass(frozen=True)
 class Config:
     path: Path
     user: UserConfig
@@ -105,11 +131,15 @@ class Config:
     brake: BrakeConfig = BrakeConfig()
     folder: str = ""  # where activities are shown as files; nowhere by default
     visibility: VisibilityConfig = field(default_factory=VisibilityConfig)
+    alarm: AlarmConfig | None = None
+    log: LogConfig = field(default_factory=LogConfig)
+    metrics: str = ""  # host:port where the agent tells Prometheus; nowhere by default
 
     @property
     def secrets(self) -> tuple[Secret, ...]:
         """All that the configuration names."""
-        return tuple(s for s in (self.server.token, *(pim.password for pim in self.pims)) if s is not None)
+        alarm = self.alarm.password if self.alarm else None
+        return tuple(s for s in (self.server.token, *(pim.password for pim in self.pims), alarm) if s is not None)
 
 
 def default_path() -> Path:
@@ -163,8 +193,12 @@ def load(path: Path) -> Config:
 
 
 _TEXT, _LIST, _SECRET = "a text", "a list of texts", "a secret"
+LOOPBACK = ("127.0.0.1", "[::1]", "localhost")
+_FLAG = "true or false"
 _SCHEDULING = '"silent" or "send"'
 _TABLES = "tables, [[visibility.only]]"
+_HOURS, _MEGABYTES = "hours, more than 0", "whole megabytes, from 1 to 1000"
+_FORMAT, _LEVEL = '"text" or "json"', '"debug", "info", "warning" or "error"'
 _COUNT, _SHARE = "a whole number, 0 or more", "a number from 0 to 1"
 _SECTIONS: Mapping[str, Mapping[str, str]] = {
     "user": {"employee": _TEXT, "addresses": _LIST, "timezone": _TEXT},
@@ -178,6 +212,17 @@ _SECTIONS: Mapping[str, Mapping[str, str]] = {
     },
     "brake": {"count": _COUNT, "share": _SHARE},
     "folder": {"path": _TEXT},
+    "alarm": {
+        "after_hours": _HOURS,
+        "command": _LIST,
+        "email": _TEXT,
+        "from": _TEXT,
+        "smtp": _TEXT,
+        "username": _TEXT,
+        "password": _SECRET,
+    },
+    "log": {"format": _FORMAT, "file": _TEXT, "level": _LEVEL, "megabytes": _MEGABYTES},
+    "metrics": {"listen": _TEXT, "everywhere": _FLAG},
     "visibility": {"preset": _TEXT, "only": _TABLES},
     "pim": {
         "name": _TEXT,
@@ -221,6 +266,8 @@ class _Reader:
         server, brake = self._section(raw, "server"), self._section(raw, "brake")
         folder = self._section(raw, "folder").get("path", "")
         visibility = self._visibility(self._section(raw, "visibility"))
+        alarm, log = self._alarm(raw), self._log(self._section(raw, "log"))
+        metrics = self._metrics(self._section(raw, "metrics"))
         pims = raw.get("pim", [])
         if not isinstance(pims, list) or not all(isinstance(p, dict) for p in pims):
             self.faults.append("pim: write each collection as [[pim]]")
@@ -240,8 +287,54 @@ class _Reader:
         file = self._file(state.get("path", "state.db"))
         shown = self._file(folder) if folder else ""
         return Config(
-            self.path, self._user(user), file, self._server(server), found, BrakeConfig(**brake), shown, visibility
+            self.path,
+            self._user(user),
+            file,
+            self._server(server),
+            found,
+            BrakeConfig(**brake),
+            shown,
+            visibility,
+            alarm=alarm,
+            log=log,
+            metrics=metrics,
         )
+
+    def _alarm(self, raw: Mapping[str, Any]) -> AlarmConfig | None:
+        if "alarm" not in raw:
+            return None
+        values = self._section(raw, "alarm")
+        if not values.get("command") and not values.get("email"):
+            self.faults.append("alarm: whom to tell is missing: a command, or email with smtp")
+        if bool(values.get("email")) != bool(values.get("smtp")):
+            self.faults.append("alarm.email and alarm.smtp belong together")
+        return AlarmConfig(
+            after_hours=float(values.get("after_hours", 24)),
+            command=tuple(values.get("command", ())),
+            email=values.get("email", ""),
+            sender=values.get("from") or values.get("email", ""),
+            smtp=values.get("smtp", ""),
+            username=values.get("username", ""),
+            password=self._secret(values.get("password"), "alarm.password", ALARM),
+        )
+
+    def _log(self, values: Mapping[str, Any]) -> LogConfig:
+        file = self._file(values["file"]) if values.get("file") else ""
+        return LogConfig(**{**values, "file": file})
+
+    def _metrics(self, values: Mapping[str, Any]) -> str:
+        """Others than this machine may look only where the configuration says so in words."""
+        listen = values.get("listen", "")
+        host, colon, port = listen.rpartition(":")
+        if not listen:
+            return ""
+        if not colon or not port.isdecimal() or not 0 <= int(port) < 65536:
+            self.faults.append('metrics.listen: write host:port, such as "127.0.0.1:9464"')
+        elif not values.get("everywhere") and host not in LOOPBACK:
+            self.faults.append(
+                f"metrics.listen: {host!r} is open to other machines; write 127.0.0.1, or add everywhere = true"
+            )
+        return str(listen)
 
     def _visibility(self, values: Mapping[str, Any]) -> VisibilityConfig:
         found: dict[RecordType, list[Condition | Filter]] = {}
@@ -281,6 +374,11 @@ class _Reader:
                 _SECRET: self._is_secret(value),
                 _TABLES: isinstance(value, list) and all(isinstance(v, dict) for v in value),
                 _COUNT: type(value) is int and value >= 0,
+                _HOURS: type(value) in (int, float) and 0 < value <= 24 * 366,
+                _MEGABYTES: type(value) is int and 1 <= value <= 1000,
+                _FORMAT: value in ("text", "json"),
+                _LEVEL: value in ("debug", "info", "warning", "error"),
+                _FLAG: isinstance(value, bool),
                 _SCHEDULING: value in tuple(Scheduling),
                 _SHARE: type(value) in (int, float) and 0 <= value <= 1,
                 None: True,
@@ -339,8 +437,8 @@ class _Reader:
         name, connector = values.get("name", ""), values.get("connector", "")
         if not name:
             self.faults.append(f"{where}.name is missing")
-        if name == SERVER:
-            self.faults.append(f'{where}.name: "{SERVER}" means the activity server; choose another one')
+        if name in (SERVER, ALARM):
+            self.faults.append(f'{where}.name: "{name}" is the name of something else; choose another one')
         if connector not in _CONNECTORS:
             near = difflib.get_close_matches(connector, _CONNECTORS, 1)
             hint = f'did you mean "{near[0]}"?' if near else f"known are {', '.join(_CONNECTORS)}"

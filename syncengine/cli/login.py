@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from syncengine.cli.output import command, config_option, json_option, print_json, read_config
-from syncengine.config import SERVER, Config
+from syncengine.config import ALARM, SERVER, Config
 from syncengine.errors import ConfigError
 from syncengine.secrets import Secret, in_keyring
 
@@ -100,4 +100,4 @@ def _to_write(kept: Secret) -> str:
 
 
 def _section(name: str) -> str:
-    return f"[{SERVER}]" if name == SERVER else f'the [[pim]] named "{name}"'
+    return f"[{name}]" if name in (SERVER, ALARM) else f'the [[pim]] named "{name}"'

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from syncengine.cli.alarm import look_after_run
 from syncengine.cli.output import (
     command,
     config_option,
@@ -49,6 +50,8 @@ def sync(config_path: Path | None, as_json: bool, dry_run: bool, pims: tuple[str
         except (Stopped, SideError) as e:
             error = e
         report = work.report
+    if not dry_run:
+        look_after_run(config)
     if as_json:
         print_json(render.report_json(report, error))
     else:
