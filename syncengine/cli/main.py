@@ -22,6 +22,7 @@ COMMANDS = {
     "delete": ("syncengine.cli.client", "Delete an item here only; its activity stays."),
     "relate": ("syncengine.cli.client", "Relate people and companies to an activity, offline as well."),
     "remove": ("syncengine.cli.removal", "Remove what the product made and all that it keeps here."),
+    "metrics": ("syncengine.cli.metrics", "Print figures for Prometheus."),
     "alarm": ("syncengine.cli.alarm", "Tell you when nothing succeeds for long, or something waits for you."),
     "activities": ("syncengine.cli.server", "List the activities of the server the user may see."),
     "activity": ("syncengine.cli.server", "Add, change or delete an activity, as a user of the server would."),
