@@ -7,9 +7,9 @@ import itertools
 import shutil
 import uuid
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from tempfile import TemporaryDirectory, mkdtemp
 from typing import TYPE_CHECKING, Any
@@ -21,7 +21,7 @@ from syncengine.model.filters import View
 from syncengine.model.mapping import Mapping, ServerNames
 from syncengine.model.proxy import Proxy
 from syncengine.model.scenario import Scenario, Step, Verdict
-from syncengine.ports import ActivityServer, ActivityStore, ClientState, ContentFiles, Folder, Pim
+from syncengine.ports import ActivityServer, ActivityStore, ClientState, ContentFiles, Folder, Pim, Watch
 from syncengine.times import Clock, system_clock
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from syncengine.services.removal import Local, Remover
     from syncengine.services.scenario.stage import Postbox
     from syncengine.services.sync import Work
+    from syncengine.store.agent_folder import AgentFolder
 
 SCHEMA = "mapping.xsd"
 STORY_LIMIT = 3_000_000
@@ -214,6 +215,44 @@ def hidden_activities(config: Config, stack: ExitStack) -> list[dict[str, Any]]:
     return [render.activity_json(render.known_activity(p), directory) for p in hidden(state)]
 
 
+def agent_folder(config: Config) -> AgentFolder:
+    """Where the agent of this configuration's state and commands meet."""
+    from syncengine.store.agent_folder import AgentFolder
+
+    return AgentFolder(config.state)
+
+
+def open_watch(config: PimConfig) -> Watch | None:
+    """What notices changes in a PIM; None where it can only be asked. Raises ConfigError."""
+    suffixes = {"vdir": ".ics", "eml": ".eml"}
+    if config.connector in suffixes:
+        from connectors.watching import watch_suffix
+
+        return watch_suffix(config.path, suffixes[config.connector])
+    if config.connector == "imap":
+        from connectors.imap.watch import ImapWatch
+
+        secret = config.password.get() if config.password else ""
+        return ImapWatch(config.url, config.username, secret, folder=(*config.folders, "INBOX")[0], auth=config.auth)
+    return None
+
+
+def watch_requests(config: Config) -> Watch:
+    """What notices that something is asked of the agent."""
+    from connectors.watching import FolderWatch
+
+    return FolderWatch(agent_folder(config).path, lambda name: name.startswith("now-") and name.endswith(".json"))
+
+
+def settings_files(config: Config) -> list[Path]:
+    """The files a run depends on: the configuration, and the mappings that can be found."""
+    found = [config.path]
+    for name in {pim.mapping for pim in config.pims}:
+        with suppress(ConfigError):
+            found.append(mapping_file(name, config))
+    return found
+
+
 def open_folder(config: Config) -> Folder | None:
     """Where activities are shown as files; None by default."""
     from syncengine.store.folder import TextFolder
@@ -223,6 +262,7 @@ def open_folder(config: Config) -> Folder | None:
 
 def open_work(config: Config, stack: ExitStack, *, chosen: Sequence[str] | None = None, dry_run: bool = False) -> Work:
     """Everything a run needs, closed by `stack`. Mappings are checked before anything is opened (MAP-2)."""
+    from syncengine.services.later import later
     from syncengine.services.sync import Collection, Work
 
     if not config.pims:
@@ -248,7 +288,8 @@ def open_work(config: Config, stack: ExitStack, *, chosen: Sequence[str] | None 
     stack.callback(server.close)
     collections = []
     for pim_config in config.pims:
-        pim = open_pim(pim_config)
+        asked = not chosen or pim_config.name in chosen
+        pim = open_pim(pim_config) if asked else later(partial(open_pim, pim_config))
         stack.callback(pim.close)
         collections.append(
             Collection(
@@ -289,6 +330,8 @@ def open_removal(config: Config, stack: ExitStack, *, left: Sequence[str] = (), 
         raise ConfigError(
             f"There is no PIM named {unknown[0]!r}.", where=str(config.path), fix=f"Known are {', '.join(names)}."
         )
+    if not dry_run and agent_folder(config).path.is_dir():  # an agent would begin anew once the state is gone
+        stack.enter_context(agent_folder(config).hold())
     state = open_state(config)
     stack.callback(state.close)
     if dry_run:
@@ -316,7 +359,15 @@ def local_records(config: Config, *, config_too: bool = False) -> Local:
     from syncengine.store.engine import files_of
 
     last = [config.path] if config_too else []
-    return Local(files_of(config.state), config.secrets, last, Path.unlink, open_folder(config))
+    files = [*agent_folder(config).files(), *files_of(config.state)]
+    return Local(files, config.secrets, last, _erase, open_folder(config))
+
+
+def _erase(path: Path) -> None:
+    if path.is_dir():
+        path.rmdir()
+    else:
+        path.unlink()
 
 
 class _Stage:

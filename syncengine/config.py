@@ -18,6 +18,7 @@ from zoneinfo import ZoneInfo
 
 from syncengine.core.filters import read_only
 from syncengine.errors import ConfigError, ItemError
+from syncengine.model.agent import Changes
 from syncengine.model.directory import RecordType
 from syncengine.model.filters import Condition, Filter, View
 from syncengine.model.pim import CALENDAR_KINDS, MOST_BYTES, Kind, SaveMail, Scheduling
@@ -75,6 +76,7 @@ class PimConfig:
     auth: str = "password"
     save_mail: SaveMail = SaveMail.ATTACHMENTS
     most_bytes: int = MOST_BYTES  # of one file of a message
+    interval: float | None = None  # minutes between runs of the agent; None: as for all
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,19 @@ class VisibilityConfig:
     only: View = field(default_factory=View)
 
 
+WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+
+
+@dataclass(frozen=True)
+class AgentConfig:
+    """interval: minutes between runs of a PIM. changes: what scheduled runs carry. delay: seconds before each request
+    to the activity server, by weekday (0: Monday), where there is any."""
+
+    interval: float = 10.0
+    changes: Changes = Changes.ALL
+    delay: Mapping[int, float] = field(default_factory=dict)
+
+
 @dataclass(frozen=True)
 class Config:
     path: Path
@@ -103,6 +118,7 @@ class Config:
     brake: BrakeConfig = BrakeConfig()
     folder: str = ""  # where activities are shown as files; nowhere by default
     visibility: VisibilityConfig = field(default_factory=VisibilityConfig)
+    agent: AgentConfig = field(default_factory=AgentConfig)
 
     @property
     def secrets(self) -> tuple[Secret, ...]:
@@ -163,6 +179,8 @@ def load(path: Path) -> Config:
 _TEXT, _LIST, _SECRET = "a text", "a list of texts", "a secret"
 _SCHEDULING = '"silent" or "send"'
 _TABLES = "tables, [[visibility.only]]"
+_MINUTES, _CHANGES = "minutes, more than 0", '"all" or "local"'
+_DELAYS = "seconds from 0 to 60 by weekday, such as { mon = 0.2 }"
 _COUNT, _SHARE = "a whole number, 0 or more", "a number from 0 to 1"
 _SECTIONS: Mapping[str, Mapping[str, str]] = {
     "user": {"employee": _TEXT, "addresses": _LIST, "timezone": _TEXT},
@@ -176,6 +194,7 @@ _SECTIONS: Mapping[str, Mapping[str, str]] = {
     },
     "brake": {"count": _COUNT, "share": _SHARE},
     "folder": {"path": _TEXT},
+    "agent": {"interval": _MINUTES, "changes": _CHANGES, "delay": _DELAYS},
     "visibility": {"preset": _TEXT, "only": _TABLES},
     "pim": {
         "name": _TEXT,
@@ -193,6 +212,7 @@ _SECTIONS: Mapping[str, Mapping[str, str]] = {
         "auth": _TEXT,
         "save_mail": _TEXT,
         "max_attachment_mb": _COUNT,
+        "interval": _MINUTES,
     },
 }
 _CONNECTORS: Mapping[str, tuple[str, ...]] = {
@@ -208,6 +228,23 @@ AUTHS = ("password", "oauth2")
 """What the secret of a mailbox is: a password, or an OAuth 2 access token."""
 
 
+MOST_MINUTES = 60 * 24 * 31
+MOST_DELAY = 60.0
+"""Seconds."""
+
+
+def _are_delays(value: object) -> bool:
+    return isinstance(value, dict) and all(
+        day in WEEKDAYS and type(seconds) in (int, float) and 0 <= seconds <= MOST_DELAY
+        for day, seconds in value.items()
+    )
+
+
+def _agent(values: Mapping[str, Any]) -> AgentConfig:
+    delay = {WEEKDAYS.index(day): float(seconds) for day, seconds in values.get("delay", {}).items()}
+    return AgentConfig(float(values.get("interval", 10)), Changes(values.get("changes", Changes.ALL)), delay)
+
+
 class _Reader:
     def __init__(self, path: Path) -> None:
         self.folder, self.path = path.parent.resolve(), path
@@ -219,6 +256,7 @@ class _Reader:
         server, brake = self._section(raw, "server"), self._section(raw, "brake")
         folder = self._section(raw, "folder").get("path", "")
         visibility = self._visibility(self._section(raw, "visibility"))
+        agent = _agent(self._section(raw, "agent"))
         pims = raw.get("pim", [])
         if not isinstance(pims, list) or not all(isinstance(p, dict) for p in pims):
             self.faults.append("pim: write each collection as [[pim]]")
@@ -238,7 +276,15 @@ class _Reader:
         file = self._file(state.get("path", "state.db"))
         shown = self._file(folder) if folder else ""
         return Config(
-            self.path, self._user(user), file, self._server(server), found, BrakeConfig(**brake), shown, visibility
+            self.path,
+            self._user(user),
+            file,
+            self._server(server),
+            found,
+            BrakeConfig(**brake),
+            shown,
+            visibility,
+            agent,
         )
 
     def _visibility(self, values: Mapping[str, Any]) -> VisibilityConfig:
@@ -280,6 +326,9 @@ class _Reader:
                 _TABLES: isinstance(value, list) and all(isinstance(v, dict) for v in value),
                 _COUNT: type(value) is int and value >= 0,
                 _SCHEDULING: value in tuple(Scheduling),
+                _MINUTES: type(value) in (int, float) and 0 < value <= MOST_MINUTES,
+                _CHANGES: value in tuple(Changes),
+                _DELAYS: _are_delays(value),
                 _SHARE: type(value) in (int, float) and 0 <= value <= 1,
                 None: True,
             }[kind]
@@ -365,6 +414,7 @@ class _Reader:
             auth=auth,
             save_mail=self._save_mail(values.get("save_mail"), f"{where}.save_mail"),
             most_bytes=values["max_attachment_mb"] * 1_000_000 if "max_attachment_mb" in values else MOST_BYTES,
+            interval=values.get("interval"),
         )
 
     def _save_mail(self, word: str | None, where: str) -> SaveMail:

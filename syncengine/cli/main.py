@@ -12,6 +12,8 @@ COMMANDS = {
     "check": ("syncengine.cli.setup", "Check configuration, mappings and both sides before anything is synchronized."),
     "demo": ("syncengine.cli.demo", "Show the main job on sample data, in a folder of its own."),
     "sync": ("syncengine.cli.sync", "Bring PIM and activity server in step."),
+    "agent": ("syncengine.cli.agent", "Keep everything in step, at regular times and when something changes."),
+    "sync-now": ("syncengine.cli.agent", "Ask the running agent for a run now."),
     "status": ("syncengine.cli.sync", "Tell what the last runs did and what waits for somebody."),
     "explain": ("syncengine.cli.sync", "Tell all that is known about one item or activity, and why."),
     "confirm": ("syncengine.cli.sync", "Accept the deletions a stopped run asked about."),
