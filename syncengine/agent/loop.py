@@ -208,7 +208,7 @@ class Agent:
     def _look_at_secrets(self, name: str) -> None:
         """Whether what was refused is still what would be used."""
         if self._secrets.differ(name, self._secrets_of(name)):
-            self._poke([name], Trigger.SECRET)
+            self._poke([name], Trigger.CREDENTIALS)
         self.standings[name] = replace(self.standings[name], looked=self.elapsed())
 
     def _secrets_of(self, name: str) -> list[Any]:

@@ -48,7 +48,7 @@ RULES: Mapping[Outcome, Rule] = {
     Outcome.DONE: Rule(),
     Outcome.OFFLINE: Rule(15.0, doubles=True, by=_MENDED),
     Outcome.BUSY: Rule(doubles=True, beyond=True, by=_MENDED),
-    Outcome.LOGIN: Rule(least=HOUR, by=_MENDED | {Trigger.SECRET}, told=True),
+    Outcome.LOGIN: Rule(least=HOUR, by=_MENDED | {Trigger.CREDENTIALS}, told=True),
     Outcome.BRAKE: Rule(told=True),
     Outcome.GONE: Rule(told=True),
     Outcome.STORAGE: Rule(doubles=True, beyond=True, by=_MENDED, told=True),
@@ -62,7 +62,7 @@ _WORDS: Mapping[Trigger, str] = {
     Trigger.REMOTE: "the PIM's server tells of something new",
     Trigger.NOW: "asked for by hand",
     Trigger.CONFIG: "the configuration or a mapping has changed",
-    Trigger.SECRET: "the password or token has changed",
+    Trigger.CREDENTIALS: "the password or token has changed",
 }
 _AFTER: Mapping[Outcome, str] = {
     Outcome.DONE: "its interval is over",
@@ -183,6 +183,6 @@ def plan(standings: Iterable[Standing], now: float) -> Plan:
     standings = list(standings)
     found = sorted(((*due(s), s.name) for s in standings), key=lambda one: (one[0], one[2]))
     ready = tuple(one for at, one, _ in found if at <= now)
-    look = tuple(s.name for s in standings if s.outcome is Outcome.LOGIN and now - s.looked >= s.interval)
+    look = tuple(s.name for s in standings if s.outcome is Outcome.LOGIN and now - s.looked >= min(s.interval, HOUR))
     first = min((at - now for at, _, _ in found), default=LONGEST_WAIT)
     return Plan(ready, look, min(max(first, 0.0), LONGEST_WAIT))

@@ -46,7 +46,7 @@ class Trigger(StrEnum):
     REMOTE = "remote"  # the PIM's server has told of something new
     NOW = "now"  # somebody asked for it
     CONFIG = "config"  # configuration or mapping has changed
-    SECRET = "secret"
+    CREDENTIALS = "credentials"  # the password or token is another one
 
 
 class Changes(StrEnum):
