@@ -8,24 +8,22 @@ import platform
 import shutil
 import uuid
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from datetime import timedelta
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from tempfile import TemporaryDirectory, mkdtemp
 from typing import TYPE_CHECKING, Any
 
-from syncengine.config import ALARM, SERVER, AlarmConfig, Config, PimConfig, mapping_folder
+from syncengine.config import AlarmConfig, Config, PimConfig, mapping_folder
 from syncengine.errors import ConfigError, SyncEngineError
 from syncengine.model.directory import Directory, RecordKey
 from syncengine.model.filters import View
 from syncengine.model.mapping import Mapping, ServerNames
-from syncengine.model.pim import Kind
 from syncengine.model.proxy import Proxy
 from syncengine.model.scenario import Scenario, Step, Verdict
-from syncengine.ports import ActivityServer, ActivityStore, ClientState, ContentFiles, Folder, Pim
-from syncengine.secrets import Secret, in_keyring
+from syncengine.ports import ActivityServer, ActivityStore, ClientState, ContentFiles, Folder, Pim, Watch
 from syncengine.times import Clock, system_clock
 
 if TYPE_CHECKING:
@@ -37,6 +35,7 @@ if TYPE_CHECKING:
     from syncengine.services.removal import Local, Remover
     from syncengine.services.scenario.stage import Postbox
     from syncengine.services.sync import Work
+    from syncengine.store.agent_folder import AgentFolder
 
 SCHEMA = "mapping.xsd"
 STORY_LIMIT = 3_000_000
@@ -191,55 +190,6 @@ def _eml(config: PimConfig) -> Pim:
 _CONNECTORS: dict[str, Callable[[PimConfig], Pim]] = {"vdir": _vdir, "caldav": _caldav, "imap": _imap, "eml": _eml}
 
 
-def account(config: Config, name: str) -> Secret:
-    """The secret a login is about, as the configuration names it; one in the keyring where it names none.
-    Raises ConfigError where there is nothing to log in to."""
-    if name == SERVER:
-        if not is_remote(config):
-            raise ConfigError(
-                "The activity server is a database; no token is needed for it.",
-                where="[server] url",
-                fix="A password of PostgreSQL belongs into the file ~/.pgpass, or into url.",
-            )
-        return config.server.token or in_keyring(name, "server.token")
-    if name == ALARM and config.alarm and config.alarm.smtp:
-        return config.alarm.password or in_keyring(name, "alarm.password")
-    pim = next((p for p in config.pims if p.name == name), None)
-    if pim is None:
-        known = ", ".join([*(p.name for p in config.pims if p.url), *([SERVER] if is_remote(config) else [])])
-        raise ConfigError(
-            f"There is no PIM named {name!r}.",
-            where=str(config.path),
-            fix=f"You can log in to {known}." if known else "Nothing in this configuration needs a login.",
-        )
-    if not pim.url:
-        raise ConfigError(f"The PIM {name!r} is a folder; no password is needed for it.", where=str(config.path))
-    return pim.password or in_keyring(name, f"pim[{name}].password")
-
-
-def try_login(config: Config, name: str, secret: str) -> None:
-    """Log in for once with this password or token. Raises LoginRefused, SideError, ConfigError."""
-    given = Secret("text", secret, account=name)
-    if name == SERVER:
-        from syncengine.services.sync.run import check_user
-
-        server = open_server(replace(config, server=replace(config.server, token=given)))
-        try:
-            check_user(server.greet(), server.directory(), config.user.employee)
-        finally:
-            server.close()
-        return
-    if name == ALARM and config.alarm:
-        _mailer(replace(config.alarm, password=given)).log_in()
-        return
-    pim = open_pim(replace(next(p for p in config.pims if p.name == name), password=given))
-    try:
-        if Kind.EMAIL in pim.kinds:  # known without asking
-            pim.changes(None)
-    finally:
-        pim.close()
-
-
 def alarm_channels(config: Config) -> list[Callable[[Message], None]]:
     """The ways in which the user wants to be told of alarms; none without [alarm]. Raises ConfigError."""
     found: list[Callable[[Message], None]] = []
@@ -248,11 +198,11 @@ def alarm_channels(config: Config) -> list[Callable[[Message], None]]:
 
         found.append(lambda message: tell_command(words, message))
     if config.alarm and config.alarm.email:
-        found.append(_mailer(config.alarm).tell)
+        found.append(mailer(config.alarm).tell)
     return found
 
 
-def _mailer(alarm: AlarmConfig) -> Mailer:
+def mailer(alarm: AlarmConfig) -> Mailer:
     from connectors.alarm.email import Mailer
 
     secret = alarm.password.get if alarm.password else None
@@ -306,6 +256,44 @@ def hidden_activities(config: Config, stack: ExitStack) -> list[dict[str, Any]]:
     return [render.activity_json(render.known_activity(p), directory) for p in hidden(state)]
 
 
+def agent_folder(config: Config) -> AgentFolder:
+    """Where the agent of this configuration's state and commands meet."""
+    from syncengine.store.agent_folder import AgentFolder
+
+    return AgentFolder(config.state)
+
+
+def open_watch(config: PimConfig) -> Watch | None:
+    """What notices changes in a PIM; None where it can only be asked. Raises ConfigError."""
+    suffixes = {"vdir": ".ics", "eml": ".eml"}
+    if config.connector in suffixes:
+        from connectors.watching import watch_suffix
+
+        return watch_suffix(config.path, suffixes[config.connector])
+    if config.connector == "imap":
+        from connectors.imap.watch import ImapWatch
+
+        secret = config.password.get() if config.password else ""
+        return ImapWatch(config.url, config.username, secret, folder=(*config.folders, "INBOX")[0], auth=config.auth)
+    return None
+
+
+def watch_requests(config: Config) -> Watch:
+    """What notices that something is asked of the agent."""
+    from connectors.watching import FolderWatch
+
+    return FolderWatch(agent_folder(config).path, lambda name: name.startswith("now-") and name.endswith(".json"))
+
+
+def settings_files(config: Config) -> list[Path]:
+    """The files a run depends on: the configuration, and the mappings that can be found."""
+    found = [config.path]
+    for name in {pim.mapping for pim in config.pims}:
+        with suppress(ConfigError):
+            found.append(mapping_file(name, config))
+    return found
+
+
 def open_folder(config: Config) -> Folder | None:
     """Where activities are shown as files; None by default."""
     from syncengine.store.folder import TextFolder
@@ -315,6 +303,7 @@ def open_folder(config: Config) -> Folder | None:
 
 def open_work(config: Config, stack: ExitStack, *, chosen: Sequence[str] | None = None, dry_run: bool = False) -> Work:
     """Everything a run needs, closed by `stack`. Mappings are checked before anything is opened (MAP-2)."""
+    from syncengine.services.later import later
     from syncengine.services.sync import Collection, Work
 
     if not config.pims:
@@ -340,7 +329,8 @@ def open_work(config: Config, stack: ExitStack, *, chosen: Sequence[str] | None 
     stack.callback(server.close)
     collections = []
     for pim_config in config.pims:
-        pim = open_pim(pim_config)
+        asked = not chosen or pim_config.name in chosen
+        pim = open_pim(pim_config) if asked else later(partial(open_pim, pim_config))
         stack.callback(pim.close)
         collections.append(
             Collection(
@@ -381,6 +371,8 @@ def open_removal(config: Config, stack: ExitStack, *, left: Sequence[str] = (), 
         raise ConfigError(
             f"There is no PIM named {unknown[0]!r}.", where=str(config.path), fix=f"Known are {', '.join(names)}."
         )
+    if not dry_run and agent_folder(config).path.is_dir():  # an agent would begin anew once the state is gone
+        stack.enter_context(agent_folder(config).hold())
     state = open_state(config)
     stack.callback(state.close)
     if dry_run:
@@ -427,7 +419,15 @@ def local_records(config: Config, *, config_too: bool = False) -> Local:
     last = [config.path] if config_too else []
     unit = own_agent_unit(config)
     units = [unit.parent / "default.target.wants" / unit.name, unit] if unit else []
-    return Local([*units, *files_of(config.state)], config.secrets, last, Path.unlink, open_folder(config))
+    files = [*units, *agent_folder(config).files(), *files_of(config.state)]
+    return Local(files, config.secrets, last, _erase, open_folder(config))
+
+
+def _erase(path: Path) -> None:
+    if path.is_dir():
+        path.rmdir()
+    else:
+        path.unlink()
 
 
 class _Stage:

@@ -18,6 +18,7 @@ from zoneinfo import ZoneInfo
 
 from syncengine.core.filters import read_only
 from syncengine.errors import ConfigError, ItemError
+from syncengine.model.agent import Changes
 from syncengine.model.directory import RecordType
 from syncengine.model.filters import Condition, Filter, View
 from syncengine.model.pim import CALENDAR_KINDS, MOST_BYTES, Kind, SaveMail, Scheduling
@@ -79,6 +80,7 @@ class PimConfig:
     auth: str = "password"
     save_mail: SaveMail = SaveMail.ATTACHMENTS
     most_bytes: int = MOST_BYTES  # of one file of a message
+    interval: float | None = None  # minutes between runs of the agent; None: as for all
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,19 @@ class VisibilityConfig:
 
     preset: str = ""
     only: View = field(default_factory=View)
+
+
+WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+
+
+@dataclass(frozen=True)
+class AgentConfig:
+    """interval: minutes between runs of a PIM. changes: what scheduled runs carry. delay: seconds before each request
+    to the activity server, by weekday (0: Monday), where there is any."""
+
+    interval: float = 10.0
+    changes: Changes = Changes.ALL
+    delay: Mapping[int, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -131,6 +146,7 @@ class Config:
     brake: BrakeConfig = BrakeConfig()
     folder: str = ""  # where activities are shown as files; nowhere by default
     visibility: VisibilityConfig = field(default_factory=VisibilityConfig)
+    agent: AgentConfig = field(default_factory=AgentConfig)
     alarm: AlarmConfig | None = None
     log: LogConfig = field(default_factory=LogConfig)
     metrics: str = ""  # host:port where the agent tells Prometheus; nowhere by default
@@ -199,6 +215,8 @@ _SCHEDULING = '"silent" or "send"'
 _TABLES = "tables, [[visibility.only]]"
 _HOURS, _MEGABYTES = "hours, more than 0", "whole megabytes, from 1 to 1000"
 _FORMAT, _LEVEL = '"text" or "json"', '"debug", "info", "warning" or "error"'
+_MINUTES, _CHANGES = "minutes, more than 0", '"all" or "local"'
+_DELAYS = "seconds from 0 to 60 by weekday, such as { mon = 0.2 }"
 _COUNT, _SHARE = "a whole number, 0 or more", "a number from 0 to 1"
 _SECTIONS: Mapping[str, Mapping[str, str]] = {
     "user": {"employee": _TEXT, "addresses": _LIST, "timezone": _TEXT},
@@ -222,7 +240,13 @@ _SECTIONS: Mapping[str, Mapping[str, str]] = {
         "password": _SECRET,
     },
     "log": {"format": _FORMAT, "file": _TEXT, "level": _LEVEL, "megabytes": _MEGABYTES},
-    "metrics": {"listen": _TEXT, "everywhere": _FLAG},
+    "agent": {
+        "interval": _MINUTES,
+        "changes": _CHANGES,
+        "delay": _DELAYS,
+        "metrics": _TEXT,
+        "metrics_everywhere": _FLAG,
+    },
     "visibility": {"preset": _TEXT, "only": _TABLES},
     "pim": {
         "name": _TEXT,
@@ -240,6 +264,7 @@ _SECTIONS: Mapping[str, Mapping[str, str]] = {
         "auth": _TEXT,
         "save_mail": _TEXT,
         "max_attachment_mb": _COUNT,
+        "interval": _MINUTES,
     },
 }
 _CONNECTORS: Mapping[str, tuple[str, ...]] = {
@@ -255,6 +280,23 @@ AUTHS = ("password", "oauth2")
 """What the secret of a mailbox is: a password, or an OAuth 2 access token."""
 
 
+MOST_MINUTES = 60 * 24 * 31
+MOST_DELAY = 60.0
+"""Seconds."""
+
+
+def _are_delays(value: object) -> bool:
+    return isinstance(value, dict) and all(
+        day in WEEKDAYS and type(seconds) in (int, float) and 0 <= seconds <= MOST_DELAY
+        for day, seconds in value.items()
+    )
+
+
+def _agent(values: Mapping[str, Any]) -> AgentConfig:
+    delay = {WEEKDAYS.index(day): float(seconds) for day, seconds in values.get("delay", {}).items()}
+    return AgentConfig(float(values.get("interval", 10)), Changes(values.get("changes", Changes.ALL)), delay)
+
+
 class _Reader:
     def __init__(self, path: Path) -> None:
         self.folder, self.path = path.parent.resolve(), path
@@ -267,7 +309,8 @@ class _Reader:
         folder = self._section(raw, "folder").get("path", "")
         visibility = self._visibility(self._section(raw, "visibility"))
         alarm, log = self._alarm(raw), self._log(self._section(raw, "log"))
-        metrics = self._metrics(self._section(raw, "metrics"))
+        agent_values = self._section(raw, "agent")
+        agent, metrics = _agent(agent_values), self._metrics(agent_values)
         pims = raw.get("pim", [])
         if not isinstance(pims, list) or not all(isinstance(p, dict) for p in pims):
             self.faults.append("pim: write each collection as [[pim]]")
@@ -295,6 +338,7 @@ class _Reader:
             BrakeConfig(**brake),
             shown,
             visibility,
+            agent,
             alarm=alarm,
             log=log,
             metrics=metrics,
@@ -324,15 +368,15 @@ class _Reader:
 
     def _metrics(self, values: Mapping[str, Any]) -> str:
         """Others than this machine may look only where the configuration says so in words."""
-        listen = values.get("listen", "")
+        listen = values.get("metrics", "")
         host, colon, port = listen.rpartition(":")
         if not listen:
             return ""
         if not colon or not port.isdecimal() or not 0 <= int(port) < 65536:
-            self.faults.append('metrics.listen: write host:port, such as "127.0.0.1:9464"')
-        elif not values.get("everywhere") and host not in LOOPBACK:
+            self.faults.append('agent.metrics: write host:port, such as "127.0.0.1:9464"')
+        elif not values.get("metrics_everywhere") and host not in LOOPBACK:
             self.faults.append(
-                f"metrics.listen: {host!r} is open to other machines; write 127.0.0.1, or add everywhere = true"
+                f"agent.metrics: {host!r} is open to other machines; write 127.0.0.1, or metrics_everywhere = true"
             )
         return str(listen)
 
@@ -380,6 +424,9 @@ class _Reader:
                 _LEVEL: value in ("debug", "info", "warning", "error"),
                 _FLAG: isinstance(value, bool),
                 _SCHEDULING: value in tuple(Scheduling),
+                _MINUTES: type(value) in (int, float) and 0 < value <= MOST_MINUTES,
+                _CHANGES: value in tuple(Changes),
+                _DELAYS: _are_delays(value),
                 _SHARE: type(value) in (int, float) and 0 <= value <= 1,
                 None: True,
             }[kind]
@@ -467,6 +514,7 @@ class _Reader:
             auth=auth,
             save_mail=self._save_mail(values.get("save_mail"), f"{where}.save_mail"),
             most_bytes=values["max_attachment_mb"] * 1_000_000 if "max_attachment_mb" in values else MOST_BYTES,
+            interval=values.get("interval"),
         )
 
     def _save_mail(self, word: str | None, where: str) -> SaveMail:

@@ -102,3 +102,13 @@ class Vanished(SideError):
 
 class StorageError(SideError):
     """Our own state cannot be read or written (disk full, newer version, damaged)."""
+
+
+class UnderWay(StorageError):
+    """Another process is at work on this state; its turn ends by itself."""
+
+    retry = True
+
+
+class NotNow(SyncEngineError):
+    """What was asked for cannot be done as things are, and nothing was changed."""

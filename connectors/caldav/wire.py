@@ -16,7 +16,9 @@ from urllib.parse import SplitResult, urlsplit
 
 from connectors.caldav import protocol, quirks
 from connectors.caldav.quirks import Ask, Meaning
+from syncengine.core import retry_after
 from syncengine.errors import ConfigError, LoginRefused, SideError, Unreachable, log_in_anew
+from syncengine.times import system_clock
 
 if TYPE_CHECKING:
     from lxml.etree import _Element
@@ -110,7 +112,8 @@ class Wire:
             kind, what, fix = words
             if reply.meaning is Meaning.LOGIN:
                 fix = f"{log_in_anew(self._account)} {fix}"
-            raise kind(what, where=f"{self.url}{href} (status {reply.status})", fix=fix)
+            asked = retry_after.bounded(pause or 0.0) if pause is not None or reply.meaning is Meaning.BUSY else None
+            raise kind(what, where=f"{self.url}{href} (status {reply.status})", fix=fix, retry_after=asked)
         return reply
 
     def close(self) -> None:
@@ -127,7 +130,8 @@ class Wire:
         try:
             response = self._exchange(method, self.url + href, body, headers)
         except error.RateLimitError as busy:
-            return Reply(Meaning.BUSY, busy.status or 503, frozenset()), busy.retry_after_seconds
+            asked = retry_after.seconds(busy.retry_after, system_clock())
+            return Reply(Meaning.BUSY, busy.status or 503, frozenset()), asked
         except error.AuthorizationError as refused:
             status = refused.status or 403
             names = frozenset(name.rpartition("}")[2] for name in refused.preconditions)

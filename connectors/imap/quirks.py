@@ -67,3 +67,15 @@ LOGIN = {
 }
 GONE = frozenset({"NONEXISTENT", "TRYCREATE"})
 """Response codes of a folder that is not there. Others say so in prose alone: then the folder is looked for by LIST."""
+
+
+IDLE_SECONDS = 24 * 60.0
+"""How long one IDLE lasts: servers may log out whoever is silent for 30 minutes (RFC 2177, RFC 9051 5.4), and home
+routers forget a connection earlier."""
+_NEWS = frozenset({b"EXISTS", b"EXPUNGE", b"VANISHED"})
+
+
+def is_news(response: object) -> bool:
+    """Whether an answer during IDLE tells of messages that came or went; others say that the server still lives, or
+    that a message was read."""
+    return isinstance(response, tuple) and any(word in _NEWS for word in response[:2])

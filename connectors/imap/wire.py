@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import date
 from ipaddress import ip_address
+from socket import SHUT_RDWR
 from typing import Any, TypeVar
 from urllib.parse import SplitResult, urlsplit
 
@@ -25,6 +26,7 @@ from syncengine.errors import ConfigError, LoginRefused, SideError, SyncEngineEr
 
 T = TypeVar("T")
 CONNECT_SECONDS = 10.0
+GOODBYE_SECONDS = 1.0
 PORTS = {"imaps": 993, "imap": 143}
 _CODE = re.compile(r"\[([A-Z][A-Z0-9-]*)[^\]]*\]", re.IGNORECASE)
 _SAID_NO = re.compile(r"\w+ failed: ", re.ASCII)
@@ -114,11 +116,25 @@ class Wire:
         """What the server says of messages of the open folder. Raises Refused."""
         return dict(self._ask(lambda client: client.fetch(uids, items)))
 
+    def idle(self, folder: str, seconds: float) -> bool | None:
+        """Whether the server tells within so many seconds of a message that came or went (RFC 2177); None where it
+        does not do so."""
+        self.examine(folder)
+        return self._ask(lambda client: _idle(client, seconds))
+
+    def abandon(self) -> None:
+        """From another thread: whoever waits for an answer is told that there will be none."""
+        client = self._client
+        if client is not None:
+            with suppress(Exception):
+                client.socket().shutdown(SHUT_RDWR)
+
     def close(self) -> None:
-        """Say goodbye, without waiting for an answer that does not come."""
+        """Say goodbye, without waiting long for an answer that does not come."""
         client, self._client, self._folder = self._client, None, None
         if client is not None:
             with suppress(Exception):
+                client.socket().settimeout(GOODBYE_SECONDS)
                 client.logout()
             _hang_up(client)
 
@@ -231,6 +247,17 @@ class Wire:
             return Unreachable("The server cannot be reached.", where=self.url, fix=fix)
         fix = "Check that the address is a mail server's; otherwise try again later."
         return Broken("The server's answer cannot be understood.", where=self.url, fix=fix)
+
+
+def _idle(client: Any, seconds: float) -> bool | None:
+    if not client.has_capability("IDLE"):
+        return None
+    client.idle()
+    try:
+        told = client.idle_check(timeout=seconds)
+    finally:
+        _, late = client.idle_done()
+    return any(quirks.is_news(response) for response in (*told, *late))
 
 
 def _hang_up(client: Any) -> None:

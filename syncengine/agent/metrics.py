@@ -112,7 +112,7 @@ class MetricsHook:
         except OSError as e:
             raise ConfigError(
                 f"The figures for Prometheus cannot be served: {e.strerror}.",
-                where=f"[metrics] listen = {config.metrics}",
+                where=f"[agent] metrics = {config.metrics}",
                 fix="Choose another port.",
             ) from e
 

@@ -35,14 +35,14 @@ def login(name: str, config_path: Path | None, as_json: bool, piped: bool, no_ch
 
     It is tried first; one that is refused is not kept. An OAuth 2 access token of a mailbox is given in the same way.
     """
-    from syncengine import bootstrap
+    from syncengine import logins
 
     config = read_config(config_path)
-    configured = bootstrap.account(config, name)
+    configured = logins.account(config, name)
     word = "token" if name == SERVER or _takes_token(config, name) else "password"
     secret = _read(f"The {word} of {name}", piped=piped)
     if not no_check:
-        bootstrap.try_login(config, name, secret)
+        logins.try_login(config, name, secret)
     kept = configured if configured.is_ours else in_keyring(name, configured.where)
     kept.remember(secret)
     todo = "" if kept in config.secrets else _to_write(kept)
@@ -64,10 +64,10 @@ def login(name: str, config_path: Path | None, as_json: bool, piped: bool, no_ch
 @command
 def logout(name: str, config_path: Path | None, as_json: bool) -> int:
     """Delete the password or token of NAME, a PIM or "server", from the system keyring."""
-    from syncengine import bootstrap
+    from syncengine import logins
 
     config = read_config(config_path)
-    configured = bootstrap.account(config, name)
+    configured = logins.account(config, name)
     deleted = (configured if configured.is_ours else in_keyring(name, configured.where)).forget()
     if as_json:
         print_json({"name": name, "deleted": deleted})

@@ -14,6 +14,8 @@ COMMANDS = {
     "login": ("syncengine.cli.login", "Keep a password or token in the system keyring, after trying it."),
     "logout": ("syncengine.cli.login", "Delete a password or token from the system keyring."),
     "sync": ("syncengine.cli.sync", "Bring PIM and activity server in step."),
+    "agent": ("syncengine.cli.agent", "Keep everything in step, at regular times and when something changes."),
+    "sync-now": ("syncengine.cli.agent", "Ask the running agent for a run now."),
     "status": ("syncengine.cli.sync", "Tell what the last runs did and what waits for somebody."),
     "explain": ("syncengine.cli.sync", "Tell all that is known about one item or activity, and why."),
     "confirm": ("syncengine.cli.sync", "Accept the deletions a stopped run asked about."),

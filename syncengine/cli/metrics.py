@@ -14,7 +14,7 @@ from syncengine.cli.output import command, config_option, read_config
 @config_option
 @command
 def metrics(config_path: Path | None) -> int:
-    """Print figures for Prometheus once, for its textfile collector. A running agent serves them; see [metrics]."""
+    """Print figures for Prometheus once, for its textfile collector. A running agent can serve them; see [agent]."""
     from syncengine import bootstrap
     from syncengine.agent.metrics import Metrics
 

@@ -34,8 +34,9 @@ _STATUS_CODES = {"stopped": Stopped.exit_code, "failed": SideError.exit_code}
 @json_option
 @click.option("--dry-run", is_flag=True, help="Print what would be done and why; change nothing.")
 @click.option("--pim", "pims", multiple=True, help="Only this PIM; may be given several times.")
+@click.option("--local-only", is_flag=True, help="Only carry up what changed here; write nothing into PIMs.")
 @command
-def sync(config_path: Path | None, as_json: bool, dry_run: bool, pims: tuple[str, ...]) -> int:
+def sync(config_path: Path | None, as_json: bool, dry_run: bool, pims: tuple[str, ...], local_only: bool) -> int:
     """Bring PIM and activity server in step. A second run right after finds nothing to do."""
     from syncengine import bootstrap, render
     from syncengine.services.sync import Sync
@@ -44,7 +45,7 @@ def sync(config_path: Path | None, as_json: bool, dry_run: bool, pims: tuple[str
     error: SyncEngineError | None = None
     with ExitStack() as stack:
         work = bootstrap.open_work(config, stack, chosen=pims or None, dry_run=dry_run)
-        work.progress = progress()
+        work.progress, work.local_only = progress(), local_only
         try:
             Sync(work).run()
         except (Stopped, SideError) as e:
@@ -77,10 +78,12 @@ def status(config_path: Path | None, as_json: bool) -> int:
         state = bootstrap.open_state(config)
         stack.callback(state.close)
         shown = render.status_json(state.runs(5), state.counts(), state.held(), state.problems())
+        folder = bootstrap.agent_folder(config)
+        shown["agent"] = render.agent_json(folder.status(), running=folder.running())
     if as_json:
         print_json(shown)
     else:
-        click.echo(render.status_text(shown))
+        click.echo(f"{render.status_text(shown)}\n{render.agent_text(shown['agent'])}")
     return _STATUS_CODES.get(shown["state"]) or (ITEMS_WAIT if shown["held"] or shown["failed"] else 0)
 
 

@@ -39,6 +39,78 @@ class Outcome(StrEnum):
     FAULT = "fault"  # an error of the program
 
 
+class Trigger(StrEnum):
+    """Why a PIM may be run before its time."""
+
+    LOCAL = "local"  # something changed in the PIM's folder
+    REMOTE = "remote"  # the PIM's server has told of something new
+    NOW = "now"  # somebody asked for it
+    CONFIG = "config"  # configuration or mapping has changed
+    CREDENTIALS = "credentials"  # the password or token is another one
+
+
+class Changes(StrEnum):
+    """What scheduled runs carry: everything, or only what changed here."""
+
+    ALL = "all"
+    LOCAL = "local"
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Why a run did not end well."""
+
+    outcome: Outcome
+    what: str
+    where: str = ""
+    fix: str = ""
+
+    def same(self, other: Trouble | None) -> bool:
+        """Whether a person who was told the other knows this one; how to mend it may name the newest run."""
+        return other is not None and (self.outcome, self.what, self.where) == (other.outcome, other.what, other.where)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What is known of one PIM. Times are seconds of a clock that counts sleep and that nobody sets.
+
+    interval: seconds between runs. ended: when the last run did; None before the first. repeats: how often in a row it
+    ended as the last time; failures: how often in a row not well. asked: seconds a side wants to be left alone.
+    chance: 0 to 1, drawn at the end of the run, for the jitter. looked: when its secrets were compared last.
+    triggers: what has come since, and when. trouble: what a person was told of and is not known to be mended."""
+
+    name: str
+    interval: float
+    ended: float | None = None
+    outcome: Outcome | None = None
+    repeats: int = 0
+    failures: int = 0
+    asked: float = 0.0
+    chance: float = 0.5
+    looked: float = 0.0
+    triggers: tuple[tuple[Trigger, float], ...] = ()
+    trouble: Trouble | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A PIM that is to be run, and why."""
+
+    name: str
+    reason: str
+    by_hand: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """due: in the order in which they became so. look: whose secrets are to be compared with those refused.
+    wait: seconds until there is anything to do."""
+
+    due: tuple[Due, ...]
+    look: tuple[str, ...]
+    wait: float
+
+
 @dataclass(frozen=True, slots=True)
 class Event:
     """One thing that happened. Texts are for people and logs: they hold no secret, and nothing of an item's contents.

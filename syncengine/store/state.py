@@ -25,7 +25,7 @@ from syncengine.core.ical.uid import normal
 from syncengine.core.mime.message_id import parse
 from syncengine.core.sync import codec
 from syncengine.core.sync.brakes import Collection, Deletions
-from syncengine.errors import StorageError
+from syncengine.errors import UnderWay
 from syncengine.model.pim import Kind, Resource
 from syncengine.model.proxy import ItemState, KnownItem, Proxy, Share, There
 from syncengine.model.report import RunState
@@ -58,13 +58,13 @@ class State(StateRecords, StateJournal):
     @contextmanager
     def lock(self) -> Iterator[None]:
         """One run at a time, across processes; released by the system when a process dies.
-        Raises StorageError when another run holds it."""
+        Raises UnderWay when another run holds it."""
         guard = sqlite3.connect(f"{self.path}.lock", timeout=0, isolation_level=None)
         try:
             try:
                 guard.execute("BEGIN EXCLUSIVE")
             except sqlite3.OperationalError as e:
-                raise StorageError(
+                raise UnderWay(
                     "Another run is under way for this state.", where=self.path, fix="Wait until it has finished."
                 ) from e
             yield

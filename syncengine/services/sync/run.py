@@ -21,6 +21,7 @@ from syncengine.core.sync.reconcile import Decision, Verdict, decide
 from syncengine.core.sync.reflect import (
     ItemWrite,
     Reflection,
+    attachments_to_show,
     deletion,
     dropped,
     reflect,
@@ -86,6 +87,9 @@ class Sync:
             report.state, report.reason = RunState.FAILED, str(e)
             self._finish_if_possible()
             raise
+        except KeyboardInterrupt:
+            self._interrupted()
+            raise
         self._finish()
         return report
 
@@ -106,7 +110,8 @@ class Sync:
             if attempt == 0:
                 self.contents.retry()
             self.server_side.recover()
-            self.server_side.take_in()
+            if not self.work.local_only:
+                self.server_side.take_in()
             self._brake()
             self._settle()
             if not self.work.again or self.work.dry_run:
@@ -270,7 +275,29 @@ class Sync:
         writes = [Reflection(d.proxy, w) for d in decisions if (w := _item_write(d)) is not None]
         rest = [d for d in decisions if not held_back(d) and d.verdict not in _ITEM_ONLY]
         live = self.server_side.tell(self._by_free_keys(rest))
-        self._show(live, writes)
+        if self.work.local_only:
+            self._leave(live)
+        else:
+            self._show(live, writes)
+
+    def _leave(self, live: Sequence[Proxy]) -> None:
+        """What would be written into items waits for a run that may write; the others are done."""
+        settled = [found.proxy for p in live if (found := self._reflected(p)) is not None and found.write is None]
+        with self.state.transaction():
+            self.work.save([p for p in settled if not untold(p)], dirty=False)
+            self.work.save([p for p in settled if untold(p)], dirty=True)
+        self.work.again = self.work.again or any(untold(p) for p in settled)
+
+    def _reflected(self, proxy: Proxy) -> Reflection | None:
+        """What the item would show; None where that cannot be told, or only with contents nobody needs yet."""
+        mapping = self.work.mapping_of(proxy)
+        me = self.work.me(mapping)
+        try:
+            if attachments_to_show(proxy, mapping, me):
+                return None
+            return reflect(proxy, mapping, me, self._homes, self.work.clock())
+        except ODD:
+            return None  # the run that may write says so
 
     def _is_guests_change(self, proxy: Proxy) -> bool:
         """Whether this is an occurrence only a guest's copy has changed: the organizer's series is there without it
@@ -414,6 +441,13 @@ class Sync:
         with self.state.transaction():
             self.state.set_fact("counts", counts)
         return counts
+
+    def _interrupted(self) -> None:
+        """Told to end now, in the middle of anything: noted, and made up for by the next run like any other cut."""
+        report = self.work.report
+        report.state, report.reason = RunState.INTERRUPTED, "It was told to end; the next run goes on from here."
+        with contextlib.suppress(Exception), self.state.transaction():
+            self.state.finish_run(report.run, self.work.clock(), report.state.value, _summary(report))
 
     def _finish_if_possible(self) -> None:
         """A full disk must not hide the error it caused."""

@@ -76,6 +76,8 @@ class Work:
     clock: Clock
     new_id: Callable[[], str]
     dry_run: bool = False
+    local_only: bool = False
+    """Only what changed here is carried up: the server's feed is not read, and nothing is written into PIMs."""
     brake_count: int = MAX_COUNT
     brake_share: float = MAX_SHARE
     chosen: Sequence[str] | None = None
