@@ -21,19 +21,31 @@ class AlarmHook:
     def __init__(self, config: Config, complain: Complain) -> None:
         self._config, self._complain = config, complain
         self._thread: threading.Thread | None = None
+        self._lock, self._again = threading.Lock(), False
 
     def __call__(self, event: Event) -> None:
-        """Keep what it tells, and look, unless the last look is still under way: then the next one sees it all."""
+        """Keep what it tells, and look; a look that is under way is followed by another."""
         with ExitStack() as stack:
             open_alarms(self._config, stack).note(event)
-        if self._thread is None or not self._thread.is_alive():
-            self._thread = threading.Thread(target=self._look, name="alarm", daemon=True)
-            self._thread.start()
+        with self._lock:
+            self._again = True
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._work, name="alarm", daemon=True)
+                self._thread.start()
 
     def wait(self, seconds: float) -> None:
         """Let a look that is under way come to its end."""
-        if self._thread is not None:
-            self._thread.join(seconds)
+        if (thread := self._thread) is not None:
+            thread.join(seconds)
+
+    def _work(self) -> None:
+        while True:
+            with self._lock:
+                if not self._again:
+                    self._thread = None
+                    return
+                self._again = False
+            self._look()
 
     def _look(self) -> None:
         try:

@@ -68,7 +68,7 @@ class Metrics:
         """Count what an agent tells."""
         if event.kind is not EventKind.RUN or event.pim not in self._pims:
             return
-        self._runs.labels(event.pim, event.outcome or Outcome.DONE).inc()
+        self.read(state)
         if "seconds" in event.counts:
             self._seconds.labels(event.pim).observe(event.counts["seconds"])
         if event.wait is not None:
@@ -77,7 +77,7 @@ class Metrics:
             if event.run and run["id"] == event.run:
                 for side, verb, number in _writes(run):
                     self._writes.labels(side, verb).inc(number)
-        self.read(state)
+        self._runs.labels(event.pim, event.outcome or Outcome.DONE).inc()
 
     def text(self) -> str:
         """All of it in Prometheus' own format."""

@@ -99,7 +99,7 @@ class Alarms:
     def _pending(self, told: Mapping[str, str]) -> Iterable[str]:
         """What was told and is not known to be over: a side that refused the login and is now out of reach, and what a
         brake asked while runs do not get that far."""
-        succeeded = {side.name: side.succeeded for side in self._sides()}
+        succeeded = {side.name: side.succeeded for side in self._sides() if side.tried is not None}
         last = next(iter(self.state.runs(1)), None)
         for key, at in told.items():
             kind, _, side = key.partition(":")
