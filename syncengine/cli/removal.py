@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from syncengine.cli.output import command, config_option, json_option, print_json, print_table, read_config
+from syncengine.cli.progress import Progress
 from syncengine.config import Config
 from syncengine.errors import Problem, SideError, Stopped
 from syncengine.model.removal import Fate, Removal
@@ -55,7 +56,9 @@ def _look(config: Config, left: tuple[str, ...]) -> Removal:
     if not Path(config.state).exists():
         return Removal(dry_run=True)
     with ExitStack() as stack:
-        return bootstrap.open_removal(config, stack, left=left, dry_run=True).look()
+        remover = bootstrap.open_removal(config, stack, left=left, dry_run=True)
+        remover.work.progress = stack.enter_context(Progress())
+        return remover.look()
 
 
 def _carry_out(config: Config, left: tuple[str, ...], as_json: bool, config_too: bool) -> int:
@@ -67,7 +70,9 @@ def _carry_out(config: Config, left: tuple[str, ...], as_json: bool, config_too:
     found = Removal()
     with ExitStack() as stack:
         if Path(config.state).exists():
-            found = bootstrap.open_removal(config, stack, left=left).carry_out()
+            remover = bootstrap.open_removal(config, stack, left=left)
+            remover.work.progress = stack.enter_context(Progress())
+            found = remover.carry_out()
         if not found.unreachable:
             forget_here(local, found)
     found.problems += agent

@@ -16,9 +16,9 @@ from syncengine.cli.output import (
     json_option,
     print_json,
     print_table,
-    progress,
     read_config,
 )
+from syncengine.cli.progress import Progress
 from syncengine.errors import ConfigError, SideError, Stopped, SyncEngineError
 from syncengine.model.report import RunState
 
@@ -45,7 +45,7 @@ def sync(config_path: Path | None, as_json: bool, dry_run: bool, pims: tuple[str
     error: SyncEngineError | None = None
     with ExitStack() as stack:
         work = bootstrap.open_work(config, stack, chosen=pims or None, dry_run=dry_run)
-        work.progress, work.local_only = progress(), local_only
+        work.progress, work.local_only = stack.enter_context(Progress()), local_only
         try:
             Sync(work).run()
         except (Stopped, SideError) as e:

@@ -41,6 +41,7 @@ class _Done:
 class ItemWrites:
     def __init__(self, work: Work) -> None:
         self.work, self.state = work, work.state
+        self.tried = 0  # writes, for who watches
 
     def carry_out(self, writes: Sequence[ItemWrite]) -> list[Proxy]:
         """Write a batch. Returns the proxies that have lost their item and may be shown elsewhere now."""
@@ -74,6 +75,8 @@ class ItemWrites:
         collection = self.work.collection(whole.pim)
         if collection is None:
             return []
+        self.tried += 1
+        self.work.progress(f"writing into {whole.pim}", self.tried)
         try:
             stored = _write(collection, whole)
             return [_Done(w, stored, whole.text) for w in writes]
@@ -139,7 +142,6 @@ class ItemWrites:
             for before, group in with_parts:
                 self._restate(group, before, read_back)
             self.state.done(intents)
-        self.work.progress("writing items", self.work.report.writes.total())
         return without_item
 
     def _with_parts(self, done: Sequence[_Done]) -> list[tuple[Resource, list[_Done]]]:

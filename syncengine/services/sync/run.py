@@ -149,6 +149,7 @@ class Sync:
     def _greet(self) -> None:
         """Ask the server who the user is there. Another server, or another user, is never synchronized into this
         state: that would look as if everything had been deleted."""
+        self.work.progress("asking the server", 0)
         greeting, known = self.work.server.greet(), self.work.greeting
         if known is not None and (known.identity, known.user) != (greeting.identity, greeting.user):
             what = "another activity server" if known.identity != greeting.identity else "another user"
@@ -252,9 +253,9 @@ class Sync:
         after, done = "", 0
         while batch := self.state.dirty(after, BATCH, names):
             after = batch[-1].id
+            self.work.progress("deciding", done)
             self._settle_batch(batch)
             done += len(batch)
-            self.work.progress("synchronizing", done)
 
     def _settle_batch(self, batch: Sequence[Proxy]) -> None:
         self.work.busy = True

@@ -38,14 +38,16 @@ PROBLEMS = "proxy"
 class ServerSide:
     def __init__(self, work: Work) -> None:
         self.work, self.state = work, work.state
+        self.told = 0  # commands, for who watches
         self._replaced: set[str] = set()  # proxies whose activity has turned out to be another item's
 
     # --- what changed there ----------------------------------------------------------------------------------------
 
     def take_in(self) -> None:
         """Read the change feed to its end; each page is one step."""
-        more = True
+        more, read = True, 0
         while more:
+            self.work.progress("reading from the server", read)
             token = self.state.token(SIDE)
             feed = self.work.server.changes(token)
             if feed.token != token or feed.changed or feed.deleted or feed.left:
@@ -56,7 +58,7 @@ class ServerSide:
                     self._vanished(feed.deleted, There.DELETED)
                     self._vanished(feed.left, There.LEFT)
                     self.state.set_token(SIDE, feed.token)
-            more = feed.more
+            more, read = feed.more, read + len(feed.changed)
 
     def _looked_at(self, activities: Sequence[Activity]) -> None:
         """What is only to be looked at is kept apart from the proxies, so that it can have no item, be in conflict or
@@ -123,6 +125,8 @@ class ServerSide:
         if told:
             with self.state.transaction():
                 self.state.intend(SIDE, [(c.id, d.proxy.id, command_to_json(c)) for d, c in told])
+            self.told += len(told)
+            self.work.progress("telling the server", self.told)
         outcomes = self._apply([c for _, c in told], [d.proxy for d, _ in told])
         going_on = [d.proxy for d in decisions if d.command is None]
         with self.state.transaction():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
+from typing import Protocol
 from zoneinfo import ZoneInfo
 
 from syncengine.core.ical.href import split_href
@@ -40,8 +41,14 @@ def as_item_error(error: Exception) -> ItemError:
     return ItemError(f"The item cannot be understood: {error}.", fix="Correct its times, or leave it unshared.")
 
 
-Progress = Callable[[str, int], None]
-"""(what is being done, in words; how many so far)."""
+class Progress(Protocol):
+    """Called with what is being done, in words, how many so far, and of how many where that is known."""
+
+    def __call__(self, what: str, done: int, total: int | None = None, /) -> None: ...
+
+
+def no_progress(_what: str, _done: int, _total: int | None = None, /) -> None:
+    """Nobody looks."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +89,7 @@ class Work:
     brake_share: float = MAX_SHARE
     chosen: Sequence[str] | None = None
     view: View | None = None
-    progress: Progress = lambda _what, _count: None
+    progress: Progress = no_progress
     report: Report = field(default_factory=Report)
     folder: Folder | None = None
     """Where activities are shown as files, if anywhere."""
