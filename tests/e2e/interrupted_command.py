@@ -1,6 +1,6 @@
 """A command that is interrupted: `python -m tests.e2e.interrupted_command STEP ARGUMENTS` sends itself what Ctrl-C
-sends at the given step. Steps are the beginning, the end and the commit of every transaction of a database. STEP 0 goes to
-its end and prints on standard error how many steps it took."""
+sends at the given step. Steps are the beginning, the end and the commit of every transaction of a database. STEP 0
+goes to its end and prints on standard error how many steps it took."""
 
 from __future__ import annotations
 
