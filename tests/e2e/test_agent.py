@@ -232,7 +232,8 @@ def _looks(desk: Desk) -> int:
 
 
 def test_a_brake_is_told_once_and_ends_when_what_was_missing_is_back(desk: Desk) -> None:
-    setting(desk, agents=every(1.2))
+    (desk.folder / "home").mkdir()
+    setting(desk, agents=every(1.2), pims=FOLDER + SECOND)
     names = [f"n{number}" for number in range(10)]
     for name in names:
         desk.put(name, event(name, name))
@@ -242,12 +243,14 @@ def test_a_brake_is_told_once_and_ends_when_what_was_missing_is_back(desk: Desk)
         desk.remove(*names)
         one.told(event="run", outcome="brake", times=3)
         assert len(one.lines(event="told")) == 1
-        assert desk.do("sync-now", "--wait").code == 3
+        assert desk.do("sync-now", "--wait", "--pim", "work").code == 3
         assert desk.do("status", "--json").json["agent"]["pims"][0]["waits"]["what"]
+        (desk.folder / "home" / "other.ics").write_bytes(event("other", "Not stopped").encode())
+        until("the activity of the other PIM", lambda: "Not stopped" in shared(desk))
         for name, text in texts.items():
             desk.put(name, text)
         one.told(event="mended", outcome="brake")
-        assert len(shared(desk)) == 10
+        assert len(shared(desk)) == 11
 
 
 def test_another_run_under_way_is_waited_for(desk: Desk) -> None:
@@ -380,8 +383,10 @@ def silence() -> Iterator[tuple[int, threading.Event]]:
         connection.close()
 
 
-@pytest.mark.parametrize("side", ["http", "caldav", "imap"])
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(
+    ("side", "number"),
+    [("http", signal.SIGTERM), ("http", signal.SIGINT), ("caldav", signal.SIGTERM), ("imap", signal.SIGTERM)],
+)
 def test_it_ends_at_once_while_a_side_hangs(
     desk: Desk, silence: tuple[int, threading.Event], side: str, number: signal.Signals
 ) -> None:
