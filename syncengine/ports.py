@@ -432,8 +432,8 @@ class ClientState(Protocol):
     def doomed(self) -> list[tuple[str, str]]:
         """(proxy id, side) of every deletion to be passed on and not yet confirmed by a person."""
 
-    def deletions(self) -> list[brakes.Deletions]:
-        """Per side and kind, for the brake."""
+    def deletions(self, pims: Sequence[str]) -> list[brakes.Deletions]:
+        """Per side and kind, for the brake: those a run about these collections would pass on."""
 
     def collections(self, pims: Iterable[str]) -> list[brakes.Collection]:
         """Per collection with items found gone, for the brake."""

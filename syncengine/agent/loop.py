@@ -89,6 +89,7 @@ class Agent:
         )
         self._watchers[""] = (None, requests)
         requests.start()
+        self._show()
         self._tell(Event(EventKind.STARTED, self.clock(), what="The agent has started."))
 
     def _end(self) -> None:

@@ -23,14 +23,16 @@ class Ended(KeyboardInterrupt):
 
 
 @contextmanager
-def handled(on_hangup: Callable[[], None], *, leave: Callable[[int], None] = os._exit) -> Iterator[None]:
+def handled(
+    on_hangup: Callable[[], None], *, grace: float = GRACE, leave: Callable[[int], None] = os._exit
+) -> Iterator[None]:
     """Handle signals inside; the main thread only. The first raises Ended, further ones change nothing."""
     asked, over = threading.Event(), threading.Event()
 
     def end(_number: int, _frame: FrameType | None) -> None:
         if not asked.is_set():
             asked.set()
-            threading.Thread(target=_watch, args=(over, leave), daemon=True).start()
+            threading.Thread(target=_watch, args=(over, grace, leave), daemon=True).start()
             raise Ended
 
     def hangup(_number: int, _frame: FrameType | None) -> None:
@@ -48,6 +50,6 @@ def handled(on_hangup: Callable[[], None], *, leave: Callable[[int], None] = os.
             signal.signal(number, handler)
 
 
-def _watch(over: threading.Event, leave: Callable[[int], None]) -> None:
-    if not over.wait(GRACE):
+def _watch(over: threading.Event, grace: float, leave: Callable[[int], None]) -> None:
+    if not over.wait(grace):
         leave(0)

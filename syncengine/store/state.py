@@ -355,9 +355,9 @@ class State(StateRecords, StateJournal):
         """(proxy id, side) of every deletion to be passed on and not yet confirmed by a person."""
         return [(row.id, row.side) for row in self._rows(_DOOMED)]
 
-    def deletions(self) -> list[Deletions]:
-        """Per side and kind, for the brake."""
-        doomed = _DOOMED.subquery()
+    def deletions(self, pims: Sequence[str]) -> list[Deletions]:
+        """Per side and kind, for the brake: those a run about these collections would pass on."""
+        doomed = _DOOMED.where(sa.or_(t.item.c.pim.is_(None), t.item.c.pim.in_(pims))).subquery()
         counts = self._rows(
             sa.select(doomed.c.side, doomed.c.kind, sa.func.count(doomed.c.loss.distinct()).label("n")).group_by(
                 doomed.c.side, doomed.c.kind

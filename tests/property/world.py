@@ -311,7 +311,7 @@ class World:
             user.state.close()
         user.state = None
 
-    def run(self, name: str, trouble: Trouble = QUIET) -> Report:
+    def run(self, name: str, trouble: Trouble = QUIET, *, local_only: bool = False) -> Report:
         """One run of a client just started. Raises what the run raises, and Killed."""
         user = self.users[name]
         self.now += timedelta(minutes=1)
@@ -328,9 +328,12 @@ class World:
             zone=ZoneInfo("Europe/Berlin"),
             clock=self.clock,
             new_id=self.new_id,
+            local_only=local_only,
         )
         try:
-            return Sync(work).run()
+            report = Sync(work).run()
+            assert not local_only or not any(side == "pim" for side, _ in report.writes), "it only carries up"
+            return report
         except Killed:
             self._stop(name)
             raise

@@ -56,7 +56,9 @@ def check(work: Work) -> None:
     with state.transaction():
         state.drop_accepted()
     names = [c.name for c in work.active]
-    reason = brake(state.deletions(), state.collections(names), max_count=work.brake_count, max_share=work.brake_share)
+    reason = brake(
+        state.deletions(names), state.collections(names), max_count=work.brake_count, max_share=work.brake_share
+    )
     if not reason:
         return
     report.deletions = waiting(state)
