@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Sequence
 
 from syncengine.errors import SideError
@@ -33,11 +34,19 @@ def tell_command(command: Sequence[str], message: Message, *, seconds: float = S
     try:
         process.communicate(message.text, timeout=seconds)
     except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+        _end(process)
         raise _failed(command, f"it took longer than {seconds:g} s") from None
     if process.returncode:
         raise _failed(command, f"it ended with {process.returncode}")
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    """With all it has started, where the system knows how to say that."""
+    if sys.platform == "win32":
+        process.kill()
+    else:
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
 
 
 def _failed(command: Sequence[str], why: str) -> SideError:

@@ -43,11 +43,12 @@ def complain(error: SyncEngineError) -> None:
 
 def fields_of(event: Event) -> dict[str, Any]:
     """What is written of an event; what is empty is left out."""
+    quotes = event.outcome is Outcome.CONFIG  # then they are around names of settings, which say what to mend
     found: dict[str, Any] = {
         "pim": event.pim,
         "outcome": event.outcome.value if event.outcome else "",
         "run": event.run,
-        **{name: scrubbed(getattr(event, name)) for name in ("reason", "what", "where", "fix")},
+        **{name: scrubbed(getattr(event, name), quotes=quotes) for name in ("reason", "what", "where", "fix")},
         **{name: round(value, 3) for name, value in event.counts.items() if value},
         "failures": event.failures or "",
         "wait": round(event.wait) if event.wait is not None else "",

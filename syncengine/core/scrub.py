@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import re
 
-_SPOILING = re.compile(
-    r"""
+_PLACES = r"""
       (?P<url>[a-z][a-z0-9+.-]*://)(?P<rest>\S+)
     | \S+@\S+                                            # an address of a person
+"""
+_QUOTED = r"""
     | (?P<ours>"syncengine(?:\ [\w.-]+)+")               # a command to give
     | (?<!\w)(?P<quote>['"])(?:.*(?P=quote)(?!\w)|.*)    # what somebody wrote, with the quotes it may hold itself
-    """,
-    re.VERBOSE | re.IGNORECASE,
-)
+"""
+_SPOILING = {
+    False: re.compile(_PLACES + _QUOTED, re.VERBOSE | re.IGNORECASE),
+    True: re.compile(_PLACES + "| (?P<ours>(?!))", re.VERBOSE | re.IGNORECASE),
+}
+"""By whether quotes may stay."""
 LONGEST = 500
 """Characters of one sentence."""
 
 
-def scrubbed(sentence: str) -> str:
-    """The sentence on one line without all that; `…` stands for what was there. Of a URL, scheme and host stay."""
-    return _SPOILING.sub(_instead, " ".join(sentence.split()))[:LONGEST]
+def scrubbed(sentence: str, *, quotes: bool = False) -> str:
+    """The sentence on one line without all that; `…` stands for what was there. Of a URL, scheme and host stay.
+    quotes: what is quoted may stay, without addresses."""
+    return _SPOILING[quotes].sub(_instead, " ".join(sentence.split()))[:LONGEST]
 
 
 def _instead(found: re.Match[str]) -> str:

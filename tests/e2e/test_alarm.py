@@ -154,6 +154,12 @@ def test_a_test_arrives(alarmed: Desk) -> None:
     assert told(alarmed) == "test  raised\nThis is a test: alarms arrive.\n"
 
 
+def test_an_address_that_is_none_is_found_by_check(desk: Desk) -> None:
+    configure(desk, 'email = "me@example.com"\nsmtp = "mail.example.com"\n')
+    done = desk.do("check")
+    assert (done.code, "[alarm] smtp" in done.err) == (2, True)
+
+
 def test_without_a_configured_alarm_it_says_what_to_write(desk: Desk) -> None:
     done = desk.do("alarm", "test")
     assert done.code == 2
