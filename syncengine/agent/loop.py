@@ -74,7 +74,7 @@ class Agent:
             try:
                 self._begin()
                 while not self._is_over():
-                    self._step()
+                    self._try()
             except signals.Ended:
                 log.debug("told to end")
             finally:
@@ -104,12 +104,23 @@ class Agent:
 
     def _is_over(self) -> bool:
         """A state that is gone was removed: a run would begin anew, as if nothing had ever been synchronized."""
-        there = Path(self.config.state).exists()
+        try:
+            there = Path(self.config.state).exists()
+        except OSError:  # it cannot be seen now: the runs say so
+            return False
         if self._state_was_there and not there:
             log.warning("The state %s is gone; the agent ends.", self.config.state)
             return True
         self._state_was_there = there
         return False
+
+    def _try(self) -> None:
+        """A step; one that fails as nobody has foreseen is not the last."""
+        try:
+            self._step()
+        except Exception:
+            log.exception("A step of the agent failed; it goes on.")
+            self._wait(schedule.LONGEST_WAIT)
 
     def _step(self) -> None:
         self._look_at_files()
@@ -261,14 +272,14 @@ class Agent:
                 schedule.due(after)[0] - now,
             )
         )
-        others = [s.trouble for name, s in self.standings.items() if name != due.name]
-        self._tell_news(due.name, before.trouble, after.trouble, others)
+        self._tell_news(due.name, before.trouble, after.trouble)
 
     def _answer(self) -> None:
         """Tell those who wait what became of their request, once each of its PIMs has had a run since."""
         for request, asked in list(self.requests.items()):
             found = {name: self.standings.get(name) for name in asked.pims}
-            if self.trouble is None and any(s is not None and not _ran_since(s, asked.at) for s in found.values()):
+            waiting = [s for s in found.values() if s is not None and not _ran_since(s, asked.at)]
+            if self.trouble is None and not all(schedule.is_asked_to_wait(s, self.elapsed()) for s in waiting):
                 continue
             answer = {"ended": False, "pims": {name: _ending(s, self.trouble) for name, s in found.items()}}
             del self.requests[request]
@@ -277,10 +288,8 @@ class Agent:
 
     # --- telling ---------------------------------------------------------------------------------------------------
 
-    def _tell_news(
-        self, name: str, before: Trouble | None, after: Trouble | None, others: Sequence[Trouble | None] = ()
-    ) -> None:
-        kind = schedule.news(before, after, others)
+    def _tell_news(self, name: str, before: Trouble | None, after: Trouble | None) -> None:
+        kind = schedule.news(before, after)
         told = after if kind is EventKind.TOLD else before
         if kind is None or told is None:
             return
@@ -319,7 +328,10 @@ def _ending(standing: Standing | None, trouble: Trouble | None) -> dict[str, str
         return {"outcome": trouble.outcome.value, "what": trouble.what}
     if standing is None or standing.outcome is None:
         return {"outcome": Outcome.CONFIG.value, "what": "There is no PIM of this name."}
-    return {"outcome": standing.outcome.value, "what": standing.trouble.what if standing.trouble else ""}
+    if standing.outcome is Outcome.DONE:
+        return {"outcome": Outcome.DONE.value, "what": ""}
+    told = standing.trouble.what if standing.trouble else schedule.AFTER[standing.outcome]
+    return {"outcome": standing.outcome.value, "what": told}
 
 
 def _counts(report: Report, seconds: float) -> dict[str, float]:

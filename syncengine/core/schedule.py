@@ -64,7 +64,7 @@ _WORDS: Mapping[Trigger, str] = {
     Trigger.CONFIG: "the configuration or a mapping has changed",
     Trigger.CREDENTIALS: "the password or token has changed",
 }
-_AFTER: Mapping[Outcome, str] = {
+AFTER: Mapping[Outcome, str] = {
     Outcome.DONE: "its interval is over",
     Outcome.OFFLINE: "a side could not be reached",
     Outcome.BUSY: "a side wanted to be left alone",
@@ -141,12 +141,16 @@ def _trouble(before: Trouble | None, after: Trouble | None) -> Trouble | None:
     return before if after is not None and not RULES[after.outcome].told else after
 
 
-def news(before: Trouble | None, after: Trouble | None, others: Iterable[Trouble | None] = ()) -> EventKind | None:
-    """Whether a person is to be told: once, until it is another trouble or over. `others`: the troubles of the other
-    PIMs; what concerns all of them is told for the first."""
+def news(before: Trouble | None, after: Trouble | None) -> EventKind | None:
+    """Whether a person is to be told: once, until it is another trouble or over."""
     if after is None:
         return EventKind.MENDED if before is not None else None
-    return None if any(after.same(known) for known in (before, *others)) else EventKind.TOLD
+    return None if after.same(before) else EventKind.TOLD
+
+
+def is_asked_to_wait(standing: Standing, now: float) -> bool:
+    """Whether nobody may run the PIM now, not even by hand."""
+    return standing.outcome is Outcome.BUSY and standing.ended is not None and now < standing.ended + standing.asked
 
 
 def pause(standing: Standing) -> float:
@@ -168,7 +172,7 @@ def due(standing: Standing) -> tuple[float, Due]:
         return 0.0, Due(standing.name, "the agent has started", by_hand)
     free = standing.ended + max(MINIMUM, standing.asked)
     by_hand = any(trigger is Trigger.NOW for trigger, _ in standing.triggers)
-    found = [(standing.ended + pause(standing), _AFTER[standing.outcome])]
+    found = [(standing.ended + pause(standing), AFTER[standing.outcome])]
     found += [
         (max(at + SETTLE.get(trigger, 0.0), free), _WORDS[trigger])
         for trigger, at in standing.triggers

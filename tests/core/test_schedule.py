@@ -19,6 +19,7 @@ from syncengine.core.schedule import (
     RULES,
     due,
     ended,
+    is_asked_to_wait,
     news,
     outcome_of,
     plan,
@@ -110,6 +111,8 @@ def test_a_side_that_asks_to_be_left_alone_is() -> None:
     assert due(standing)[0] == 3 * HOUR
     assert not plan([standing], 3 * HOUR - 1).due
     assert plan([standing], 3 * HOUR).due[0].by_hand
+    assert [is_asked_to_wait(standing, at) for at in (3 * HOUR - 1, 3 * HOUR)] == [True, False]
+    assert not is_asked_to_wait(after(first(), Outcome.BUSY, 0.0), 0.0)
 
 
 def test_the_jitter_is_small_and_stays_as_it_was_drawn() -> None:
@@ -180,12 +183,12 @@ def test_secrets_are_compared_at_the_interval_while_they_are_refused() -> None:
 
 
 class TestToldOnce:
-    def told(self, *outcomes: Exception | None, others: tuple[Exception, ...] = ()) -> list[EventKind | None]:
+    def told(self, *outcomes: Exception | None) -> list[EventKind | None]:
         standing, found = first(), []
         for error in outcomes:
             before = standing.trouble
             standing = ended(standing, error, started=0, now=0, chance=0.5)
-            found.append(news(before, standing.trouble, [trouble(e) for e in others]))
+            found.append(news(before, standing.trouble))
         return found
 
     def test_until_it_is_over(self) -> None:
@@ -205,10 +208,6 @@ class TestToldOnce:
     def test_the_same_brake_of_another_run_is_the_same(self) -> None:
         stops = [Stopped("12 of 20 would be deleted.", fix=f"confirm {run}") for run in "ab"]
         assert self.told(*stops, Stopped("13 of 20 would be deleted.")) == [EventKind.TOLD, None, EventKind.TOLD]
-
-    def test_what_concerns_all_is_told_for_the_first(self) -> None:
-        wrong = LoginRefused("The token is wrong.", where="https://activities.example.com")
-        assert self.told(wrong, others=(wrong,)) == [None]
 
     def test_of_an_unforeseen_error_only_the_kind_is_told(self) -> None:
         found = trouble(ValueError("secret words of an item"))

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from syncengine import bootstrap
+from syncengine.agent import loop
 from syncengine.config import load
+from syncengine.model.agent import Event, EventKind, Outcome
 from tests import imap_server
 from tests.dav_servers import free_port, radicale_at
 from tests.e2e.agents import agent, every, until
@@ -181,26 +185,22 @@ password = {{ command = ["sh", "{script}"] }}
 
 def test_the_network_goes_and_comes_back(desk: Desk, dav: tuple[Path, int, Callable[..., None]]) -> None:
     folder, port, use = dav
-    with radicale_at(folder, port) as server:
+    with ExitStack() as stack, ExitStack() as network:
+        server = network.enter_context(radicale_at(folder, port))
         url = server.make_collection()
         server.request("PUT", f"{url}a.ics", body=event("a", "Before"))
         use(url, 1.5)
-        running = agent(desk)
-        one = running.__enter__()
+        one = stack.enter_context(agent(desk))
         one.told(event="run", outcome="done", writes="1")
-    try:
+        network.close()
         one.told(event="run", outcome="offline", failures="2")
         assert one.pim("phone")["failures"] >= 2
         assert one.pim("phone")["waits"] is None, "nobody has to do anything"
-        with radicale_at(folder, port) as server:
-            server.request("PUT", f"{url}b.ics", body=event("b", "Afterwards"))
-            until("the activity", lambda: "Afterwards" in shared(desk))
-            until("all is well", lambda: one.pim("phone")["failures"] == 0)
-            assert one.lines(event="told") == []
-            one.signal(signal.SIGTERM)
-            assert one.ends() == 0
-    finally:
-        running.__exit__(None, None, None)
+        network.enter_context(radicale_at(folder, port))
+        server.request("PUT", f"{url}b.ics", body=event("b", "Afterwards"))
+        until("the activity", lambda: "Afterwards" in shared(desk))
+        until("all is well", lambda: one.pim("phone")["failures"] == 0)
+        assert one.lines(event="told") == []
 
 
 def test_expired_credentials_are_told_once_and_their_renewal_is_noticed(
@@ -420,3 +420,22 @@ def test_killed_it_leaves_nothing_behind_that_keeps_the_next(desk: Desk) -> None
     with agent(desk, "second") as another:
         another.told(event="run", outcome="done")
         assert json.loads((another.folder.path / "status.json").read_text())["pid"] == another.process.pid
+
+
+def test_what_is_told_to_others_and_what_they_do_with_it(desk: Desk) -> None:
+    """In this process: a hook that fails changes nothing."""
+    setting(desk)
+    desk.put("a", event("a", "Mine"))
+    told: list[Event] = []
+
+    def hook(one: Event) -> None:
+        told.append(one)
+        if one.kind is EventKind.RUN:
+            os.kill(os.getpid(), signal.SIGTERM)
+        raise ValueError("a hook that fails")
+
+    loop.Agent(desk.config, hook).work()
+    assert [one.kind for one in told] == [EventKind.STARTED, EventKind.RUN, EventKind.STOPPED]
+    run = told[1]
+    assert (run.pim, run.outcome, run.counts["writes"], run.failures) == ("work", Outcome.DONE, 1, 0)
+    assert run.run == desk.do("status", "--json").json["runs"][0]["run"]

@@ -19,6 +19,7 @@ from connectors.watching import watch_suffix
 from syncengine.agent import log, signals
 from syncengine.agent.secrets_seen import SecretsSeen
 from syncengine.agent.watchers import Watcher
+from syncengine.config import load
 from syncengine.errors import ConfigError, LoginRefused, NotNow, NotThere, SideError, Unreachable, Vanished
 from syncengine.model.agent import Event, EventKind, Outcome
 from syncengine.ports import ActivityServer, Pim, Watch
@@ -297,3 +298,27 @@ def test_a_log_line_is_one_line() -> None:
         EventKind.RUN, datetime(2026, 3, 2, tzinfo=UTC), "work", Outcome.LOGIN, 'a "b"\nevent=run', failures=2
     )
     assert log.line(event) == "event=run pim=work outcome=login what=\"a 'b' event=run\" failures=2"
+
+
+@pytest.mark.parametrize(
+    ("line", "word"),
+    [
+        ("interval = 0", "agent.interval must be minutes"),
+        ("interval = true", "agent.interval must be minutes"),
+        ("interval = nan", "agent.interval must be minutes"),
+        ('changes = "some"', 'agent.changes must be "all" or "local"'),
+        ("delay = { monday = 1 }", "agent.delay must be seconds"),
+        ("delay = { mon = -1 }", "agent.delay must be seconds"),
+        ("delay = { mon = 1e9 }", "agent.delay must be seconds"),
+        ("intervall = 5", 'did you mean "interval"'),
+    ],
+)
+def test_settings_that_are_wrong_are_named(tmp_path: Path, line: str, word: str) -> None:
+    file = tmp_path / "config.toml"
+    user = '[user]\nemployee = "me@example.com"\n[server]\nurl = "sqlite:///a.db"\ngeneric_owner = "g@example.com"\n'
+    file.write_text(f"{user}[agent]\ninterval = 0.5\ndelay = {{ sun = 2 }}\n")
+    assert (load(file).agent.interval, load(file).agent.delay) == (0.5, {6: 2.0})
+    file.write_text(f"{user}[agent]\n{line}\n")
+    with pytest.raises(ConfigError) as wrong:
+        load(file)
+    assert word in str(wrong.value)
