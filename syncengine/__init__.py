@@ -48,6 +48,9 @@ extra dates, each with a proxy and an activity of its own. The server knows a ha
 the coarsest pattern that meets every occurrence, with exceptions (`core.recurrence.translate`); what the server changes
 comes back with the least change of the calendar's own rule (`core.recurrence.back`).
 
+The *agent* runs each PIM when a table says that it is due (`core.schedule`): how the last run ended, and what has
+happened since. All else it does is wait; whatever it is doing when it is told to end, it may be cut.
+
 How fields correspond is said by mapping files, XML that an admin edits; who may change what, in `core.sync.roles`. An
 edited mapping is laid onto what is known already (`core.sync.remap`); another server, onto what is left without its
 ids (`core.sync.anew`).

@@ -4,33 +4,39 @@ from __future__ import annotations
 
 import atexit
 import itertools
+import platform
 import shutil
 import uuid
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
-from functools import cache
+from datetime import timedelta
+from functools import cache, partial
 from pathlib import Path
 from tempfile import TemporaryDirectory, mkdtemp
 from typing import TYPE_CHECKING, Any
 
-from syncengine.config import Config, PimConfig, mapping_folder
+from syncengine.config import AlarmConfig, Config, PimConfig, mapping_folder
 from syncengine.errors import ConfigError, SyncEngineError
 from syncengine.model.directory import Directory, RecordKey
 from syncengine.model.filters import View
 from syncengine.model.mapping import Mapping, ServerNames
 from syncengine.model.proxy import Proxy
 from syncengine.model.scenario import Scenario, Step, Verdict
-from syncengine.ports import ActivityServer, ActivityStore, ClientState, ContentFiles, Folder, Pim
+from syncengine.ports import ActivityServer, ActivityStore, ClientState, ContentFiles, Folder, Pim, Watch
 from syncengine.times import Clock, system_clock
 
 if TYPE_CHECKING:
+    from connectors.alarm.email import Mailer
+    from syncengine.model.alarm import Message
     from syncengine.services.activity_editing import FromNowOn
+    from syncengine.services.alarm import Alarms
     from syncengine.services.client_activities import ClientActivities
     from syncengine.services.removal import Local, Remover
     from syncengine.services.scenario.stage import Postbox
     from syncengine.services.sync import Work
     from syncengine.services.sync.reverting import Reverted
+    from syncengine.store.agent_folder import AgentFolder
 
 SCHEMA = "mapping.xsd"
 STORY_LIMIT = 3_000_000
@@ -158,7 +164,7 @@ def _caldav(config: PimConfig) -> Pim:
     from connectors.caldav.pim import CaldavPim
 
     password = config.password.get() if config.password else ""
-    return CaldavPim(config.url, config.username, password, scheduling=config.scheduling)
+    return CaldavPim(config.url, config.username, password, scheduling=config.scheduling, account=config.name)
 
 
 def _imap(config: PimConfig) -> Pim:
@@ -166,7 +172,13 @@ def _imap(config: PimConfig) -> Pim:
 
     secret = config.password.get() if config.password else ""
     return ImapMailbox(
-        config.url, config.username, secret, folders=config.folders, since=config.since, auth=config.auth
+        config.url,
+        config.username,
+        secret,
+        folders=config.folders,
+        since=config.since,
+        auth=config.auth,
+        account=config.name,
     )
 
 
@@ -177,6 +189,36 @@ def _eml(config: PimConfig) -> Pim:
 
 
 _CONNECTORS: dict[str, Callable[[PimConfig], Pim]] = {"vdir": _vdir, "caldav": _caldav, "imap": _imap, "eml": _eml}
+
+
+def alarm_channels(config: Config) -> list[Callable[[Message], None]]:
+    """The ways in which the user wants to be told of alarms; none without [alarm]. Raises ConfigError."""
+    found: list[Callable[[Message], None]] = []
+    if config.alarm and (words := config.alarm.command):
+        from connectors.alarm.command import tell_command
+
+        found.append(lambda message: tell_command(words, message))
+    if config.alarm and config.alarm.email:
+        found.append(mailer(config.alarm).tell)
+    return found
+
+
+def mailer(alarm: AlarmConfig) -> Mailer:
+    from connectors.alarm.email import Mailer
+
+    secret = alarm.password.get if alarm.password else None
+    return Mailer(alarm.smtp, alarm.sender, alarm.email, alarm.username, secret)
+
+
+def open_alarms(config: Config, stack: ExitStack, clock: Clock = system_clock) -> Alarms:
+    """What looks for alarms and tells them, closed by `stack`. Raises StorageError, ConfigError."""
+    from syncengine.services.alarm import Alarms
+
+    state = open_state(config)
+    stack.callback(state.close)
+    after = timedelta(hours=config.alarm.after_hours if config.alarm else 24)
+    names = [p.name for p in config.pims]
+    return Alarms(state, alarm_channels(config), names, after, clock, platform.node() or "?")
 
 
 def open_state(config: Config) -> ClientState:
@@ -215,6 +257,44 @@ def hidden_activities(config: Config, stack: ExitStack) -> list[dict[str, Any]]:
     return [render.activity_json(render.known_activity(p), directory) for p in hidden(state)]
 
 
+def agent_folder(config: Config) -> AgentFolder:
+    """Where the agent of this configuration's state and commands meet."""
+    from syncengine.store.agent_folder import AgentFolder
+
+    return AgentFolder(config.state)
+
+
+def open_watch(config: PimConfig) -> Watch | None:
+    """What notices changes in a PIM; None where it can only be asked. Raises ConfigError."""
+    suffixes = {"vdir": ".ics", "eml": ".eml"}
+    if config.connector in suffixes:
+        from connectors.watching import watch_suffix
+
+        return watch_suffix(config.path, suffixes[config.connector])
+    if config.connector == "imap":
+        from connectors.imap.watch import ImapWatch
+
+        secret = config.password.get() if config.password else ""
+        return ImapWatch(config.url, config.username, secret, folder=(*config.folders, "INBOX")[0], auth=config.auth)
+    return None
+
+
+def watch_requests(config: Config) -> Watch:
+    """What notices that something is asked of the agent."""
+    from connectors.watching import FolderWatch
+
+    return FolderWatch(agent_folder(config).path, lambda name: name.startswith("now-") and name.endswith(".json"))
+
+
+def settings_files(config: Config) -> list[Path]:
+    """The files a run depends on: the configuration, and the mappings that can be found."""
+    found = [config.path]
+    for name in {pim.mapping for pim in config.pims}:
+        with suppress(ConfigError):
+            found.append(mapping_file(name, config))
+    return found
+
+
 def open_folder(config: Config) -> Folder | None:
     """Where activities are shown as files; None by default."""
     from syncengine.store.folder import TextFolder
@@ -224,6 +304,7 @@ def open_folder(config: Config) -> Folder | None:
 
 def open_work(config: Config, stack: ExitStack, *, chosen: Sequence[str] | None = None, dry_run: bool = False) -> Work:
     """Everything a run needs, closed by `stack`. Mappings are checked before anything is opened (MAP-2)."""
+    from syncengine.services.later import later
     from syncengine.services.sync import Collection, Work
 
     if not config.pims:
@@ -249,7 +330,8 @@ def open_work(config: Config, stack: ExitStack, *, chosen: Sequence[str] | None 
     stack.callback(server.close)
     collections = []
     for pim_config in config.pims:
-        pim = open_pim(pim_config)
+        asked = not chosen or pim_config.name in chosen
+        pim = open_pim(pim_config) if asked else later(partial(open_pim, pim_config))
         stack.callback(pim.close)
         collections.append(
             Collection(
@@ -298,6 +380,8 @@ def open_removal(config: Config, stack: ExitStack, *, left: Sequence[str] = (), 
         raise ConfigError(
             f"There is no PIM named {unknown[0]!r}.", where=str(config.path), fix=f"Known are {', '.join(names)}."
         )
+    if not dry_run and agent_folder(config).path.is_dir():  # an agent would begin anew once the state is gone
+        stack.enter_context(agent_folder(config).hold())
     state = open_state(config)
     stack.callback(state.close)
     if dry_run:
@@ -319,13 +403,40 @@ def open_removal(config: Config, stack: ExitStack, *, left: Sequence[str] = (), 
     return Remover(work, names, left, unreachable)
 
 
+def agent_unit() -> Path:
+    """Where the unit that starts this user's agent lies, or would."""
+    from platformdirs.unix import Unix
+
+    from syncengine.services.agent_unit import unit_in
+
+    return unit_in(Path(Unix().user_config_dir))
+
+
+def own_agent_unit(config: Config) -> Path | None:
+    """The unit that starts the agent of this configuration, if there is one."""
+    from syncengine.services.agent_unit import config_of_unit
+
+    place = agent_unit()
+    return place if config_of_unit(place) == config.path.absolute() else None
+
+
 def local_records(config: Config, *, config_too: bool = False) -> Local:
     """What the client keeps on this machine, in the order in which it may go."""
     from syncengine.services.removal import Local
     from syncengine.store.engine import files_of
 
     last = [config.path] if config_too else []
-    return Local(files_of(config.state), config.secrets, last, Path.unlink, open_folder(config))
+    unit = own_agent_unit(config)
+    units = [unit.parent / "default.target.wants" / unit.name, unit] if unit else []
+    files = [*units, *agent_folder(config).files(), *files_of(config.state)]
+    return Local(files, config.secrets, last, _erase, open_folder(config))
+
+
+def _erase(path: Path) -> None:
+    if path.is_dir():
+        path.rmdir()
+    else:
+        path.unlink()
 
 
 class _Stage:

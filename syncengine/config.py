@@ -18,6 +18,7 @@ from zoneinfo import ZoneInfo
 
 from syncengine.core.filters import read_only
 from syncengine.errors import ConfigError, ItemError
+from syncengine.model.agent import Changes
 from syncengine.model.brakes import BRAKED, Brakes, Mode, brakes_of
 from syncengine.model.directory import RecordType
 from syncengine.model.filters import Condition, Filter, View
@@ -26,6 +27,10 @@ from syncengine.secrets import Secret
 from syncengine.times import find_zone, local_zone
 
 FILE = "config.toml"
+SERVER = "server"
+"""What the activity server is called among the PIMs: where to log in, and what has last succeeded."""
+ALARM = "alarm"
+"""What the mail server for alarms is called where to log in."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +81,7 @@ class PimConfig:
     auth: str = "password"
     save_mail: SaveMail = SaveMail.ATTACHMENTS
     most_bytes: int = MOST_BYTES  # of one file of a message
+    interval: float | None = None  # minutes between runs of the agent; None: as for all
 
 
 @dataclass(frozen=True)
@@ -93,6 +99,43 @@ class VisibilityConfig:
     only: View = field(default_factory=View)
 
 
+WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+
+
+@dataclass(frozen=True)
+class AgentConfig:
+    """interval: minutes between runs of a PIM. changes: what scheduled runs carry. delay: seconds before each request
+    to the activity server, by weekday (0: Monday), where there is any."""
+
+    interval: float = 10.0
+    changes: Changes = Changes.ALL
+    delay: Mapping[int, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class AlarmConfig:
+    """Whom to tell when nothing has succeeded for `after_hours`, or something waits for a person. smtp: the address of
+    the mail server that takes `email`."""
+
+    after_hours: float = 24.0
+    command: tuple[str, ...] = ()
+    email: str = ""
+    sender: str = ""
+    smtp: str = ""
+    username: str = ""
+    password: Secret | None = None
+
+
+@dataclass(frozen=True)
+class LogConfig:
+    """Of the agent. file: empty for standard error. Its size is bounded: `megabytes`, and as much of older ones."""
+
+    format: str = "text"
+    file: str = ""
+    level: str = "info"
+    megabytes: int = 5
+
+
 @dataclass(frozen=True)
 class Config:
     path: Path
@@ -104,11 +147,16 @@ class Config:
     folder: str = ""  # where activities are shown as files; nowhere by default
     visibility: VisibilityConfig = field(default_factory=VisibilityConfig)
     history: HistoryConfig = HistoryConfig()
+    agent: AgentConfig = field(default_factory=AgentConfig)
+    alarm: AlarmConfig | None = None
+    log: LogConfig = field(default_factory=LogConfig)
+    metrics: str = ""  # host:port where the agent tells Prometheus; nowhere by default
 
     @property
     def secrets(self) -> tuple[Secret, ...]:
         """All that the configuration names."""
-        return tuple(s for s in (self.server.token, *(pim.password for pim in self.pims)) if s is not None)
+        alarm = self.alarm.password if self.alarm else None
+        return tuple(s for s in (self.server.token, *(pim.password for pim in self.pims), alarm) if s is not None)
 
 
 def default_path() -> Path:
@@ -162,8 +210,14 @@ def load(path: Path) -> Config:
 
 
 _TEXT, _LIST, _SECRET = "a text", "a list of texts", "a secret"
+LOOPBACK = ("127.0.0.1", "[::1]", "localhost")
+_FLAG = "true or false"
 _SCHEDULING = '"silent" or "send"'
 _TABLES = "tables, [[visibility.only]]"
+_HOURS, _MEGABYTES = "hours, more than 0", "whole megabytes, from 1 to 1000"
+_FORMAT, _LEVEL = '"text" or "json"', '"debug", "info", "warning" or "error"'
+_MINUTES, _CHANGES = "minutes, more than 0", '"all" or "local"'
+_DELAYS = "seconds from 0 to 60 by weekday, such as { mon = 0.2 }"
 _COUNT, _SHARE = "a whole number, 0 or more", "a number from 0 to 1"
 _MODE, _TABLE = f"one of {', '.join(Mode)}", "a table"
 _LIMITS: Mapping[str, str] = {"count": _COUNT, "share": _SHARE, "mode": _MODE}
@@ -180,6 +234,23 @@ _SECTIONS: Mapping[str, Mapping[str, str]] = {
     "brake": {**_LIMITS, **dict.fromkeys(BRAKED, _TABLE)},
     "folder": {"path": _TEXT},
     "history": {"days": _COUNT},
+    "alarm": {
+        "after_hours": _HOURS,
+        "command": _LIST,
+        "email": _TEXT,
+        "from": _TEXT,
+        "smtp": _TEXT,
+        "username": _TEXT,
+        "password": _SECRET,
+    },
+    "log": {"format": _FORMAT, "file": _TEXT, "level": _LEVEL, "megabytes": _MEGABYTES},
+    "agent": {
+        "interval": _MINUTES,
+        "changes": _CHANGES,
+        "delay": _DELAYS,
+        "metrics": _TEXT,
+        "metrics_everywhere": _FLAG,
+    },
     "visibility": {"preset": _TEXT, "only": _TABLES},
     "pim": {
         "name": _TEXT,
@@ -197,6 +268,7 @@ _SECTIONS: Mapping[str, Mapping[str, str]] = {
         "auth": _TEXT,
         "save_mail": _TEXT,
         "max_attachment_mb": _COUNT,
+        "interval": _MINUTES,
     },
 }
 _CONNECTORS: Mapping[str, tuple[str, ...]] = {
@@ -212,6 +284,23 @@ AUTHS = ("password", "oauth2")
 """What the secret of a mailbox is: a password, or an OAuth 2 access token."""
 
 
+MOST_MINUTES = 60 * 24 * 31
+MOST_DELAY = 60.0
+"""Seconds."""
+
+
+def _are_delays(value: object) -> bool:
+    return isinstance(value, dict) and all(
+        day in WEEKDAYS and type(seconds) in (int, float) and 0 <= seconds <= MOST_DELAY
+        for day, seconds in value.items()
+    )
+
+
+def _agent(values: Mapping[str, Any]) -> AgentConfig:
+    delay = {WEEKDAYS.index(day): float(seconds) for day, seconds in values.get("delay", {}).items()}
+    return AgentConfig(float(values.get("interval", 10)), Changes(values.get("changes", Changes.ALL)), delay)
+
+
 class _Reader:
     def __init__(self, path: Path) -> None:
         self.folder, self.path = path.parent.resolve(), path
@@ -224,6 +313,9 @@ class _Reader:
         folder = self._section(raw, "folder").get("path", "")
         history = HistoryConfig(**self._section(raw, "history"))
         visibility = self._visibility(self._section(raw, "visibility"))
+        alarm, log = self._alarm(raw), self._log(self._section(raw, "log"))
+        agent_values = self._section(raw, "agent")
+        agent, metrics = _agent(agent_values), self._metrics(agent_values)
         pims = raw.get("pim", [])
         if not isinstance(pims, list) or not all(isinstance(p, dict) for p in pims):
             self.faults.append("pim: write each collection as [[pim]]")
@@ -252,6 +344,10 @@ class _Reader:
             shown,
             visibility,
             history,
+            agent,
+            alarm,
+            log,
+            metrics,
         )
 
     def _brakes(self, raw: Mapping[str, Any]) -> Brakes:
@@ -260,6 +356,42 @@ class _Reader:
             self._names(f"brake.{kind}", found[kind], _LIMITS)
             found[kind] = self._typed(f"brake.{kind}", found[kind])
         return brakes_of(found)
+
+    def _alarm(self, raw: Mapping[str, Any]) -> AlarmConfig | None:
+        if "alarm" not in raw:
+            return None
+        values = self._section(raw, "alarm")
+        if not values.get("command") and not values.get("email"):
+            self.faults.append("alarm: whom to tell is missing: a command, or email with smtp")
+        if bool(values.get("email")) != bool(values.get("smtp")):
+            self.faults.append("alarm.email and alarm.smtp belong together")
+        return AlarmConfig(
+            after_hours=float(values.get("after_hours", 24)),
+            command=tuple(values.get("command", ())),
+            email=values.get("email", ""),
+            sender=values.get("from") or values.get("email", ""),
+            smtp=values.get("smtp", ""),
+            username=values.get("username", ""),
+            password=self._secret(values.get("password"), "alarm.password", ALARM),
+        )
+
+    def _log(self, values: Mapping[str, Any]) -> LogConfig:
+        file = self._file(values["file"]) if values.get("file") else ""
+        return LogConfig(**{**values, "file": file})
+
+    def _metrics(self, values: Mapping[str, Any]) -> str:
+        """Others than this machine may look only where the configuration says so in words."""
+        listen = values.get("metrics", "")
+        host, colon, port = listen.rpartition(":")
+        if not listen:
+            return ""
+        if not colon or not port.isdecimal() or not 0 <= int(port) < 65536:
+            self.faults.append('agent.metrics: write host:port, such as "127.0.0.1:9464"')
+        elif not values.get("metrics_everywhere") and host not in LOOPBACK:
+            self.faults.append(
+                f"agent.metrics: {host!r} is open to other machines; write 127.0.0.1, or metrics_everywhere = true"
+            )
+        return str(listen)
 
     def _visibility(self, values: Mapping[str, Any]) -> VisibilityConfig:
         found: dict[RecordType, list[Condition | Filter]] = {}
@@ -299,7 +431,15 @@ class _Reader:
                 _SECRET: self._is_secret(value),
                 _TABLES: isinstance(value, list) and all(isinstance(v, dict) for v in value),
                 _COUNT: type(value) is int and value >= 0,
+                _HOURS: type(value) in (int, float) and 0 < value <= 24 * 366,
+                _MEGABYTES: type(value) is int and 1 <= value <= 1000,
+                _FORMAT: value in ("text", "json"),
+                _LEVEL: value in ("debug", "info", "warning", "error"),
+                _FLAG: isinstance(value, bool),
                 _SCHEDULING: value in tuple(Scheduling),
+                _MINUTES: type(value) in (int, float) and 0 < value <= MOST_MINUTES,
+                _CHANGES: value in tuple(Changes),
+                _DELAYS: _are_delays(value),
                 _SHARE: type(value) in (int, float) and 0 <= value <= 1,
                 _MODE: value in tuple(Mode),
                 _TABLE: isinstance(value, dict),
@@ -321,13 +461,13 @@ class _Reader:
             return isinstance(content, list) and bool(content) and all(isinstance(c, str) for c in content)
         return source in ("env", "keyring") and isinstance(content, str)
 
-    def _secret(self, value: Any, where: str) -> Secret | None:
+    def _secret(self, value: Any, where: str, account: str = SERVER) -> Secret | None:
         if value is None:
             return None
         if isinstance(value, str):
-            return Secret("text", value, where)
+            return Secret("text", value, where, account)
         source, content = next(iter(value.items()))
-        return Secret(source, tuple(content) if isinstance(content, list) else content, where)
+        return Secret(source, tuple(content) if isinstance(content, list) else content, where, account)
 
     def _user(self, values: Mapping[str, Any]) -> UserConfig:
         employee = values["employee"]
@@ -359,6 +499,8 @@ class _Reader:
         name, connector = values.get("name", ""), values.get("connector", "")
         if not name:
             self.faults.append(f"{where}.name is missing")
+        if name in (SERVER, ALARM):
+            self.faults.append(f'{where}.name: "{name}" is the name of something else; choose another one')
         if connector not in _CONNECTORS:
             near = difflib.get_close_matches(connector, _CONNECTORS, 1)
             hint = f'did you mean "{near[0]}"?' if near else f"known are {', '.join(_CONNECTORS)}"
@@ -377,7 +519,7 @@ class _Reader:
             path=self._file(values["path"]) if values.get("path") else "",
             url=values.get("url", ""),
             username=values.get("username", ""),
-            password=self._secret(values.get("password"), f"{where}.password"),
+            password=self._secret(values.get("password"), f"{where}.password", name),
             share_new=share_new,
             share_existing=self._kinds(existing, f"{where}.share_existing", before),
             mapping=values.get("mapping", "default"),
@@ -387,6 +529,7 @@ class _Reader:
             auth=auth,
             save_mail=self._save_mail(values.get("save_mail"), f"{where}.save_mail"),
             most_bytes=values["max_attachment_mb"] * 1_000_000 if "max_attachment_mb" in values else MOST_BYTES,
+            interval=values.get("interval"),
         )
 
     def _save_mail(self, word: str | None, where: str) -> SaveMail:

@@ -93,9 +93,24 @@ class LoginRefused(SideError):
     """The side refused the user's credentials."""
 
 
+def log_in_anew(name: str) -> str:
+    """How to give the password or token of the PIM of this name, or of the `server`, once more."""
+    return f'Enter it anew with "syncengine login {name}".' if name else "Enter it anew."
+
+
 class Vanished(SideError):
     """The collection or database that was there is not there any more. Never taken for 'everything was deleted'."""
 
 
 class StorageError(SideError):
     """Our own state cannot be read or written (disk full, newer version, damaged)."""
+
+
+class UnderWay(StorageError):
+    """Another process is at work on this state; its turn ends by itself."""
+
+    retry = True
+
+
+class NotNow(SyncEngineError):
+    """What was asked for cannot be done as things are, and nothing was changed."""

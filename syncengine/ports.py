@@ -68,6 +68,17 @@ class Mailbox(Pim, Protocol):
         Raises NotThere."""
 
 
+class Watch(Protocol):
+    """Notices that something may have changed in a PIM. Used by a thread of its own, with connections of its own."""
+
+    def wait(self, seconds: float) -> bool:
+        """Whether something changed within so many seconds, or may have while nothing was noticed. Called again and
+        again; after a SideError it begins anew. Raises SideError, and NotThere where this side tells of nothing."""
+
+    def close(self) -> None:
+        """From any thread: whoever waits goes on soon, and nothing stays open."""
+
+
 class ActivityServer(Protocol):
     """The activity server as one user sees it. Whatever is asked, only what the user may see comes back."""
 
@@ -482,8 +493,8 @@ class ClientState(Protocol):
         """(proxy id, side, kind) of every deletion to be passed on, and not yet confirmed by a person unless those
         that were are wanted, too."""
 
-    def deletions(self) -> list[brakes.Deletions]:
-        """Per side and kind, for the brake."""
+    def deletions(self, pims: Sequence[str]) -> list[brakes.Deletions]:
+        """Per side and kind, for the brake: those a run about these collections would pass on."""
 
     def collections(self, pims: Iterable[str]) -> list[brakes.Collection]:
         """Per collection with items found gone, for the brake."""

@@ -242,6 +242,24 @@ def status_text(shown: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def agent_json(status: Mapping[str, Any] | None, *, running: bool) -> dict[str, Any]:
+    """What `status --json` tells of the agent; of one that does not run nothing but that."""
+    return {"running": True, **(status or {})} if running else {"running": False}
+
+
+def agent_text(shown: Mapping[str, Any]) -> str:
+    if not shown["running"]:
+        return "No agent is running."
+    lines = [f"An agent is running (process {shown.get('pid')}) since {shown.get('since')}"]
+    for pim in shown.get("pims", ()):
+        failures = f", {pim['failures']} times not done" if pim["failures"] else ""
+        last = f"{pim['outcome']} {pim['last']}" if pim["outcome"] else "not run yet"
+        lines.append(f"  {pim['name']}: {last}{failures}; next {pim['next']}, {pim['because']}")
+    for waits in filter(None, (shown.get("waits"), *(pim["waits"] for pim in shown.get("pims", ())))):
+        lines += [f"  {waits['where']}: {waits['what']}", f"    {waits['fix']}"]
+    return "\n".join(lines)
+
+
 def gone_json(key: str, history: Sequence[Mapping[str, Any]], runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """What is remembered of an item that is no more."""
     return explain_json(Proxy(key, None, {"integration_id": key}), history, runs) | {

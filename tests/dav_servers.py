@@ -114,6 +114,18 @@ def xandikos(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DavServer]:
         yield DavServer("xandikos", f"http://127.0.0.1:{port}/alice/calendars/", folder, "", "", False)
 
 
+@contextmanager
+def radicale_at(folder: Path, port: int) -> Iterator[DavServer]:
+    """A Radicale of one's own, which finds again what an earlier one left in the folder. Its users are in the file
+    `users` there, read anew with each request."""
+    _demand("radicale")
+    if not (folder / "users").exists():
+        (folder / "users").write_text("alice:secret\nbob:secret\n")
+    (folder / "config").write_text(RADICALE.format(port=port, folder=folder))
+    with _running([sys.executable, "-m", "radicale", "--config", str(folder / "config")], folder, port):
+        yield DavServer("radicale", f"http://127.0.0.1:{port}/{{user}}/", folder, "alice", "secret", True)
+
+
 def _demand(package: str) -> None:
     if importlib.util.find_spec(package) is None:
         missing(f"{package} is not installed (pip install syncengine[test])")

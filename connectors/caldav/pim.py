@@ -40,7 +40,8 @@ class CaldavPim:
     `auth`: basic, digest or bearer (`password` is then the token). `timeout`: seconds without a byte from the
     server; Radicale takes a minute over its first answer for 10,000 new files. `verify`: False or the path of a
     certificate file for a server of your own. `allow_http`: also outside this machine. `scheduling`: whether the
-    server is asked to keep quiet about what is written. Raises ConfigError."""
+    server is asked to keep quiet about what is written. `account`: its name in the configuration.
+    Raises ConfigError."""
 
     def __init__(
         self,
@@ -54,10 +55,19 @@ class CaldavPim:
         allow_http: bool = False,
         scheduling: Scheduling = Scheduling.SILENT,
         sleep: Callable[[float], None] = real_sleep,
+        account: str = "",
     ) -> None:
         self._silence = quirks.SILENCE if scheduling is Scheduling.SILENT else {}
         self._wire = Wire(
-            url, username, password, auth=auth, timeout=timeout, verify=verify, allow_http=allow_http, sleep=sleep
+            url,
+            username,
+            password,
+            auth=auth,
+            timeout=timeout,
+            verify=verify,
+            allow_http=allow_http,
+            sleep=sleep,
+            account=account,
         )
 
     @cached_property

@@ -16,7 +16,9 @@ from urllib.parse import SplitResult, urlsplit
 
 from connectors.caldav import protocol, quirks
 from connectors.caldav.quirks import Ask, Meaning
-from syncengine.errors import ConfigError, LoginRefused, SideError, Unreachable
+from syncengine.core import retry_after
+from syncengine.errors import ConfigError, LoginRefused, SideError, Unreachable, log_in_anew
+from syncengine.times import system_clock
 
 if TYPE_CHECKING:
     from lxml.etree import _Element
@@ -27,7 +29,7 @@ SIDE: Mapping[Meaning, tuple[type[SideError], str, str]] = {
     Meaning.LOGIN: (
         LoginRefused,
         "The server refused the user name or password.",
-        "Enter them anew; some servers want an app password here.",
+        "Some servers want an app password here.",
     ),
     Meaning.FULL: (
         SideError,
@@ -72,7 +74,8 @@ class Wire:
     """A connection to one collection, kept for many requests, used by one thread.
 
     `url` is the collection's; `base` its path with a slash at the end. `auth` is basic (sent with the first request,
-    or Radicale waits a second after its 401), digest or bearer. `timeout` and `sleep` are in seconds."""
+    or Radicale waits a second after its 401), digest or bearer. `timeout` and `sleep` are in seconds. `account`: what
+    `syncengine login` calls it."""
 
     def __init__(
         self,
@@ -85,12 +88,13 @@ class Wire:
         verify: bool | str,
         allow_http: bool,
         sleep: Callable[[float], None] = time.sleep,
+        account: str = "",
     ) -> None:
         parts = _checked(url, allow_http)
         self.base = protocol.path(parts.path + "/")
         self.url = f"{parts.scheme}://{parts.netloc}{self.base}"
         self._username, self._password, self._auth = username, password, auth
-        self._timeout, self._verify, self._sleep = timeout, verify, sleep
+        self._timeout, self._verify, self._sleep, self._account = timeout, verify, sleep, account
         self._client: Any = None  # a DAVClient; its annotations admit neither bytes nor two timeouts
 
     def send(
@@ -106,7 +110,10 @@ class Wire:
             reply, pause = self._once(ask, method, href, body, headers)
         if words := SIDE.get(reply.meaning):
             kind, what, fix = words
-            raise kind(what, where=f"{self.url}{href} (status {reply.status})", fix=fix)
+            if reply.meaning is Meaning.LOGIN:
+                fix = f"{log_in_anew(self._account)} {fix}"
+            asked = retry_after.bounded(pause or 0.0) if pause is not None or reply.meaning is Meaning.BUSY else None
+            raise kind(what, where=f"{self.url}{href} (status {reply.status})", fix=fix, retry_after=asked)
         return reply
 
     def close(self) -> None:
@@ -123,7 +130,8 @@ class Wire:
         try:
             response = self._exchange(method, self.url + href, body, headers)
         except error.RateLimitError as busy:
-            return Reply(Meaning.BUSY, busy.status or 503, frozenset()), busy.retry_after_seconds
+            asked = retry_after.seconds(busy.retry_after, system_clock())
+            return Reply(Meaning.BUSY, busy.status or 503, frozenset()), asked
         except error.AuthorizationError as refused:
             status = refused.status or 403
             names = frozenset(name.rpartition("}")[2] for name in refused.preconditions)

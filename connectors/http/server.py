@@ -17,16 +17,17 @@ from urllib.parse import urlsplit
 
 from connectors.http.contents import Contents, Line
 from syncengine.config import shown_url
-from syncengine.core import record_wire, wire
+from syncengine.core import record_wire, retry_after, wire
 from syncengine.core.filters import view_to_json
 from syncengine.core.names import OURS
-from syncengine.errors import ConfigError, ItemError, LoginRefused, SyncEngineError, Unreachable, Vanished
+from syncengine.errors import ConfigError, ItemError, LoginRefused, SyncEngineError, Unreachable, Vanished, log_in_anew
 from syncengine.model.activity import Activity
 from syncengine.model.commands import Command, Feed, Greeting, Outcome, Refused
 from syncengine.model.directory import Directory, RecordKey, RecordType
 from syncengine.model.filters import View
 from syncengine.model.mapping import ServerNames
 from syncengine.model.visibility import Counts, EditAnswer, Match, RecordEdit, RecordFeed
+from syncengine.times import system_clock
 
 if TYPE_CHECKING:
     import httpx2
@@ -181,8 +182,9 @@ class HttpActivityServer:
             answer = self._try(ask)
             if not isinstance(answer, SyncEngineError) and answer.status_code not in BUSY:
                 return answer
-            if attempt + 1 < tries:
-                self._sleep(_pause(attempt, answer))
+            if attempt + 1 == tries or _is_patient(answer):
+                break
+            self._sleep(_pause(attempt, answer))
         raise answer if isinstance(answer, SyncEngineError) else self._error(answer)
 
     def _try(self, ask: Callable[[], httpx2.Response]) -> httpx2.Response | Unreachable:
@@ -225,7 +227,7 @@ class HttpActivityServer:
             return LoginRefused(
                 what or "The activity server refused the token.",
                 where=self._where,
-                fix="ask its administrator for a new token, and store it",
+                fix=f"Ask its administrator for a new token. {log_in_anew('server')}",
             )
         if status == 410:
             return Vanished(what or "This is another server than before.", where=self._where, fix=fix)
@@ -233,7 +235,10 @@ class HttpActivityServer:
             return ItemError(what or "The activity server does not understand the request.", where=where, fix=fix)
         if status >= 500 or status == 429:
             return Unreachable(
-                what or f"The activity server fails ({status}).", where=self._where, fix=fix or "try later"
+                what or f"The activity server fails ({status}).",
+                where=self._where,
+                fix=fix or "try later",
+                retry_after=_asked(answer),
             )
         if 300 <= status < 400:
             return ConfigError("The activity server has another address.", where=self._where, fix="correct it")
@@ -276,10 +281,21 @@ def _problem(answer: httpx2.Response) -> tuple[str, str, str]:
 
 def _pause(attempt: int, answer: httpx2.Response | SyncEngineError) -> float:
     """Seconds before the next try: what the server asks for, within reason, else growing and a little random."""
-    asked = "" if isinstance(answer, SyncEngineError) else answer.headers.get("Retry-After", "")
-    if asked.isdigit():
-        return min(float(asked), LONGEST_WAIT)
+    asked = None if isinstance(answer, SyncEngineError) else _asked(answer)
+    if asked:
+        return min(asked, LONGEST_WAIT)
     return float(0.25 * 2**attempt * (1 + random.random()))  # noqa: S311 - no secret
+
+
+def _is_patient(answer: httpx2.Response | SyncEngineError) -> bool:
+    """Whether the server wants to be left alone for longer than a run may wait."""
+    return not isinstance(answer, SyncEngineError) and (_asked(answer) or 0.0) > LONGEST_WAIT
+
+
+def _asked(answer: httpx2.Response) -> float | None:
+    """Seconds a busy server wants to be left alone; 0 where it is busy and does not say for how long."""
+    asked = retry_after.seconds(answer.headers.get("Retry-After"), system_clock())
+    return asked if asked is not None or answer.status_code != 429 else 0.0
 
 
 def _reason(error: Exception) -> str:

@@ -50,7 +50,7 @@ class ImapMailbox(ReadOnly):
 
     `url`: `imaps://host[:port]`, or `imap://host[:port]` for STARTTLS. `auth`: password, or oauth2 (`password` is then
     the access token). `folders`: the inbox and the folder for sent mail when empty. `since`: days; only what was
-    received within them is looked at. `timeout`, `verify`, `allow_plain`: see `Wire`. Raises ConfigError."""
+    received within them is looked at. `timeout`, `verify`, `allow_plain`, `account`: see `Wire`. Raises ConfigError."""
 
     kinds = frozenset({Kind.EMAIL})
 
@@ -68,8 +68,18 @@ class ImapMailbox(ReadOnly):
         allow_plain: bool = False,
         searched: int = quirks.SEARCHED,
         clock: Clock = system_clock,
+        account: str = "",
     ) -> None:
-        self._wire = Wire(url, username, password, auth=auth, timeout=timeout, verify=verify, allow_plain=allow_plain)
+        self._wire = Wire(
+            url,
+            username,
+            password,
+            auth=auth,
+            timeout=timeout,
+            verify=verify,
+            allow_plain=allow_plain,
+            account=account,
+        )
         self._chosen = tuple(dict.fromkeys("INBOX" if name.upper() == "INBOX" else name for name in folders))
         self._since, self._searched, self._clock = since, searched, clock
 

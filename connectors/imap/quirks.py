@@ -37,12 +37,12 @@ WRONG = {
     "password": Refusal(
         LoginRefused,
         "The server refused the user name or password.",
-        'Enter them anew; some servers want an app password here, others a token (auth = "oauth2").',
+        'Some servers want an app password here, others a token (auth = "oauth2").',
     ),
     "oauth2": Refusal(
         LoginRefused,
         "The server refused the access token.",
-        "Fetch a new one; they are short-lived, so password = { command = […] } is the way to give it.",
+        "Such tokens are short-lived: password = { command = […] } fetches a new one for each run.",
     ),
 }
 """By the way of logging in."""
@@ -62,8 +62,20 @@ LOGIN = {
     "PRIVACYREQUIRED": Refusal(
         SideError, "The server takes no password on an open connection.", "Use an address that starts with imaps://."
     ),
-    "EXPIRED": Refusal(LoginRefused, "The password has expired.", "Choose a new one and enter it."),
+    "EXPIRED": Refusal(LoginRefused, "The password has expired.", "Choose a new one before that."),
     "CONTACTADMIN": Refusal(LoginRefused, "The account is locked.", "Ask who runs the mail server."),
 }
 GONE = frozenset({"NONEXISTENT", "TRYCREATE"})
 """Response codes of a folder that is not there. Others say so in prose alone: then the folder is looked for by LIST."""
+
+
+IDLE_SECONDS = 24 * 60.0
+"""How long one IDLE lasts: servers may log out whoever is silent for 30 minutes (RFC 2177, RFC 9051 5.4), and home
+routers forget a connection earlier."""
+_NEWS = frozenset({b"EXISTS", b"EXPUNGE", b"VANISHED"})
+
+
+def is_news(response: object) -> bool:
+    """Whether an answer during IDLE tells of messages that came or went; others say that the server still lives, or
+    that a message was read."""
+    return isinstance(response, tuple) and any(word in _NEWS for word in response[:2])

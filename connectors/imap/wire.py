@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import date
 from ipaddress import ip_address
+from socket import SHUT_RDWR
 from typing import Any, TypeVar
 from urllib.parse import SplitResult, urlsplit
 
@@ -21,10 +22,11 @@ from imapclient.exceptions import LoginError, ProtocolError
 
 from connectors.imap import quirks
 from connectors.imap.known import Status
-from syncengine.errors import ConfigError, SideError, SyncEngineError, Unreachable
+from syncengine.errors import ConfigError, LoginRefused, SideError, SyncEngineError, Unreachable, log_in_anew
 
 T = TypeVar("T")
 CONNECT_SECONDS = 10.0
+GOODBYE_SECONDS = 1.0
 PORTS = {"imaps": 993, "imap": 143}
 _CODE = re.compile(r"\[([A-Z][A-Z0-9-]*)[^\]]*\]", re.IGNORECASE)
 _SAID_NO = re.compile(r"\w+ failed: ", re.ASCII)
@@ -48,7 +50,8 @@ class Broken(Unreachable):
 class Wire:
     """A connection to one account, made when first needed and kept, used by one thread.
 
-    `timeout`: seconds without a byte from the server. `verify`: False or the path of a certificate file."""
+    `timeout`: seconds without a byte from the server. `verify`: False or the path of a certificate file.
+    `account`: what `syncengine login` calls it."""
 
     def __init__(
         self,
@@ -60,13 +63,14 @@ class Wire:
         timeout: float,
         verify: bool | str,
         allow_plain: bool,
+        account: str = "",
     ) -> None:
         self._parts = _checked(url)
         self.url = f"{self._parts.scheme}://{self._parts.netloc}"
         if auth not in _LOGINS:
             raise ConfigError(f"{auth!r} is no way to log in.", where=self.url, fix=f"Use one of {', '.join(_LOGINS)}.")
         self._username, self._password, self._auth = username, password, auth
-        self._timeout, self._verify = timeout, verify
+        self._timeout, self._verify, self._account = timeout, verify, account
         self._plain = allow_plain or _is_loopback(self._parts.hostname or "")
         self._client: Any = None  # an IMAPClient; the library has no annotations to speak of
         self._folder: str | None = None
@@ -112,11 +116,25 @@ class Wire:
         """What the server says of messages of the open folder. Raises Refused."""
         return dict(self._ask(lambda client: client.fetch(uids, items)))
 
+    def idle(self, folder: str, seconds: float) -> bool | None:
+        """Whether the server tells within so many seconds of a message that came or went (RFC 2177); None where it
+        does not do so."""
+        self.examine(folder)
+        return self._ask(lambda client: _idle(client, seconds))
+
+    def abandon(self) -> None:
+        """From another thread: whoever waits for an answer is told that there will be none."""
+        client = self._client
+        if client is not None:
+            with suppress(Exception):
+                client.socket().shutdown(SHUT_RDWR)
+
     def close(self) -> None:
-        """Say goodbye, without waiting for an answer that does not come."""
+        """Say goodbye, without waiting long for an answer that does not come."""
         client, self._client, self._folder = self._client, None, None
         if client is not None:
             with suppress(Exception):
+                client.socket().settimeout(GOODBYE_SECONDS)
                 client.logout()
             _hang_up(client)
 
@@ -205,7 +223,9 @@ class Wire:
             words = quirks.LOGIN.get(found[1].upper() if found else "", quirks.WRONG[self._auth])
         else:
             return
-        raise words.kind(words.what, where=self.url, fix=words.fix)
+        anew = words.kind is LoginRefused and words is not quirks.LOGIN["CONTACTADMIN"]
+        fix = f"{log_in_anew(self._account)} {words.fix}" if anew else words.fix
+        raise words.kind(words.what, where=self.url, fix=fix)
 
     def _in_words(self, failure: BaseException) -> SideError:
         """The most special words first: a TLS failure is also an OSError, a broken connection also a protocol error."""
@@ -227,6 +247,17 @@ class Wire:
             return Unreachable("The server cannot be reached.", where=self.url, fix=fix)
         fix = "Check that the address is a mail server's; otherwise try again later."
         return Broken("The server's answer cannot be understood.", where=self.url, fix=fix)
+
+
+def _idle(client: Any, seconds: float) -> bool | None:
+    if not client.has_capability("IDLE"):
+        return None
+    client.idle()
+    try:
+        told = client.idle_check(timeout=seconds)
+    finally:
+        _, late = client.idle_done()
+    return any(quirks.is_news(response) for response in (*told, *late))
 
 
 def _hang_up(client: Any) -> None:

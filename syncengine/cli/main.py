@@ -11,7 +11,11 @@ COMMANDS = {
     "init": ("syncengine.cli.setup", "Write a first configuration, asking nothing that has a sensible default."),
     "check": ("syncengine.cli.setup", "Check configuration, mappings and both sides before anything is synchronized."),
     "demo": ("syncengine.cli.demo", "Show the main job on sample data, in a folder of its own."),
+    "login": ("syncengine.cli.login", "Keep a password or token in the system keyring, after trying it."),
+    "logout": ("syncengine.cli.login", "Delete a password or token from the system keyring."),
     "sync": ("syncengine.cli.sync", "Bring PIM and activity server in step."),
+    "agent": ("syncengine.cli.agent", "Keep everything in step, at regular times and when something changes."),
+    "sync-now": ("syncengine.cli.agent", "Ask the running agent for a run now."),
     "status": ("syncengine.cli.sync", "Tell what the last runs did and what waits for somebody."),
     "issues": ("syncengine.cli.issues", "List the items that failed, and when each is tried again."),
     "retry": ("syncengine.cli.issues", "Try failed items again with the next sync."),
@@ -25,6 +29,8 @@ COMMANDS = {
     "delete": ("syncengine.cli.client", "Delete an item here only; its activity stays."),
     "relate": ("syncengine.cli.client", "Relate people and companies to an activity, offline as well."),
     "remove": ("syncengine.cli.removal", "Remove what the product made and all that it keeps here."),
+    "metrics": ("syncengine.cli.metrics", "Print figures for Prometheus."),
+    "alarm": ("syncengine.cli.alarm", "Tell you when nothing succeeds for long, or something waits for you."),
     "activities": ("syncengine.cli.server", "List the activities of the server the user may see."),
     "activity": ("syncengine.cli.server", "Add, change or delete an activity, as a user of the server would."),
     "attachments": ("syncengine.cli.attachments", "List the attachments of an activity, and save them."),
@@ -76,3 +82,7 @@ def main() -> None:
     wrong, or it names what is not there; 3 stopped by a brake or waiting for confirmation; 4 a side cannot be reached,
     has vanished, or refuses the login.
     """
+
+
+if __name__ == "__main__":
+    main(prog_name="syncengine")

@@ -97,15 +97,3 @@ def print_table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> No
 
 def _cell(value: object) -> str:
     return {None: "", True: "yes", False: "no"}[value] if value is None or isinstance(value, bool) else str(value)
-
-
-def progress() -> Callable[[str, int], None]:
-    """Shows how far long work is, on a terminal only, on one line that is overwritten."""
-    if not sys.stderr.isatty():
-        return lambda _what, _count: None
-
-    def show(what: str, count: int) -> None:
-        sys.stderr.write(f"\r\x1b[K{what}: {count}\r")
-        sys.stderr.flush()
-
-    return show

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from syncengine.cli.output import command, config_option, json_option, print_json, print_table, read_config
+from syncengine.cli.progress import Progress
 from syncengine.config import Config
 from syncengine.errors import Problem, SideError, Stopped
 from syncengine.model.removal import Fate, Removal
@@ -55,7 +56,9 @@ def _look(config: Config, left: tuple[str, ...]) -> Removal:
     if not Path(config.state).exists():
         return Removal(dry_run=True)
     with ExitStack() as stack:
-        return bootstrap.open_removal(config, stack, left=left, dry_run=True).look()
+        remover = bootstrap.open_removal(config, stack, left=left, dry_run=True)
+        remover.work.progress = stack.enter_context(Progress())
+        return remover.look()
 
 
 def _carry_out(config: Config, left: tuple[str, ...], as_json: bool, config_too: bool) -> int:
@@ -63,13 +66,25 @@ def _carry_out(config: Config, left: tuple[str, ...], as_json: bool, config_too:
     from syncengine.services.removal import forget_here
 
     local = bootstrap.local_records(config, config_too=config_too)
+    agent = _stop_agent(config)
     found = Removal()
     with ExitStack() as stack:
         if Path(config.state).exists():
-            found = bootstrap.open_removal(config, stack, left=left).carry_out()
+            remover = bootstrap.open_removal(config, stack, left=left)
+            remover.work.progress = stack.enter_context(Progress())
+            found = remover.carry_out()
         if not found.unreachable:
             forget_here(local, found)
+    found.problems += agent
     return _show(found, config, as_json, "unfinished" if found.unreachable else "removed", _code(found))
+
+
+def _stop_agent(config: Config) -> list[Problem]:
+    from syncengine import bootstrap
+    from syncengine.cli.agent_install import stop_unit
+
+    problem = stop_unit() if bootstrap.own_agent_unit(config) else None
+    return [problem] if problem else []
 
 
 def _code(found: Removal) -> int:
@@ -103,10 +118,19 @@ def _json(found: Removal, config: Config, state: str) -> dict[str, Any]:
         "deleted": sum(e.ending.fate is Fate.DELETED for e in found.entries),
         "unsent": [{"key": u.key, "description": u.description, "because": u.because} for u in found.unsent],
         "files": found.files,
+        "agent_unit": _unit(config),
         "secrets": found.secrets,
         "configuration": {"path": str(config.path), "kept": config.path.exists()},
         "problems": [_problem(p) for p in (*found.unreachable.values(), *found.problems)],
     }
+
+
+def _unit(config: Config) -> str | None:
+    """The unit of this configuration's agent, as long as it is there."""
+    from syncengine import bootstrap
+
+    unit = bootstrap.own_agent_unit(config)
+    return str(unit) if unit else None
 
 
 def _problem(problem: Problem) -> dict[str, str]:
@@ -134,6 +158,8 @@ def _print(found: Removal, config: Config, state: str) -> None:
         click.echo(f"  not sent  {one.key} {one.description}: {one.because}")
     for name in (*found.files, *found.secrets):
         click.echo(f"  deleted   {name}")
+    if unit := _unit(config):
+        click.echo(f"  goes too  {unit}, which starts the agent")
     for problem in (*found.unreachable.values(), *found.problems):
         click.echo(f"  problem   {problem.where}: {problem.what}\n            {problem.fix}".rstrip(), err=True)
     click.echo(_LAST[state])

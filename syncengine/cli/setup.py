@@ -123,6 +123,8 @@ def _checks(config: Config) -> list[tuple[str, SyncEngineError | None]]:
         return found  # nothing is opened with a wrong mapping (MAP-2)
     found.append((f"activity server {shown_url(config.server.url)}", _error(lambda: _server(config))))
     found.append((f"state {config.state}", _error(lambda: _state(config))))
+    if config.alarm:
+        found.append(("alarm", _error(lambda: _alarm(config))))
     for pim in config.pims:
         found.append((f"pim {pim.name}", _error(lambda pim=pim: _pim(pim.name, config))))
     return found
@@ -157,6 +159,12 @@ def _server(config: Config) -> None:
         check_user(server.greet(), server.directory(), config.user.employee)
     finally:
         server.close()
+
+
+def _alarm(config: Config) -> None:
+    from syncengine import bootstrap
+
+    bootstrap.alarm_channels(config)
 
 
 def _state(config: Config) -> None:

@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING
 
 import click
 
+from syncengine.cli.alarm import look_after_run
 from syncengine.cli.output import (
     command,
     config_option,
     json_option,
     print_json,
     print_table,
-    progress,
     read_config,
 )
+from syncengine.cli.progress import Progress
 from syncengine.errors import ConfigError, SideError, Stopped, SyncEngineError
 from syncengine.model.issue import IssueState
 from syncengine.model.report import RunState
@@ -36,8 +37,9 @@ _STATUS_CODES = {"stopped": Stopped.exit_code, "failed": SideError.exit_code}
 @json_option
 @click.option("--dry-run", is_flag=True, help="Print what would be done and why; change nothing.")
 @click.option("--pim", "pims", multiple=True, help="Only this PIM; may be given several times.")
+@click.option("--local-only", is_flag=True, help="Only carry up what changed here; write nothing into PIMs.")
 @command
-def sync(config_path: Path | None, as_json: bool, dry_run: bool, pims: tuple[str, ...]) -> int:
+def sync(config_path: Path | None, as_json: bool, dry_run: bool, pims: tuple[str, ...], local_only: bool) -> int:
     """Bring PIM and activity server in step. A second run right after finds nothing to do."""
     from syncengine import bootstrap, render
     from syncengine.services.sync import Sync
@@ -46,12 +48,14 @@ def sync(config_path: Path | None, as_json: bool, dry_run: bool, pims: tuple[str
     error: SyncEngineError | None = None
     with ExitStack() as stack:
         work = bootstrap.open_work(config, stack, chosen=pims or None, dry_run=dry_run)
-        work.progress = progress()
+        work.progress, work.local_only = stack.enter_context(Progress()), local_only
         try:
             Sync(work).run()
         except (Stopped, SideError) as e:
             error = e
         report = work.report
+    if not dry_run:
+        look_after_run(config)
     if as_json:
         print_json(render.report_json(report, error))
     else:
@@ -84,10 +88,13 @@ def status(config_path: Path | None, as_json: bool) -> int:
         shown |= render_health.health_json(state.fact("health") or {}, names, issues, runs, system_clock())
         failing = [i.subject for i in issues]
         shown |= render_health.unsent_json(state.dirty("", MOST_UNSENT), state.edits(), failing)
+        folder = bootstrap.agent_folder(config)
+        shown["agent"] = render.agent_json(folder.status(), running=folder.running())
     if as_json:
         print_json(shown)
     else:
-        click.echo(f"{render.status_text(shown)}\n{render_health.health_text(shown)}")
+        words = render.status_text(shown), render_health.health_text(shown), render.agent_text(shown["agent"])
+        click.echo("\n".join(words))
     return _STATUS_CODES.get(shown["state"]) or (
         ITEMS_WAIT if shown["held"] or shown["failed"] or shown["deletions"] else 0
     )

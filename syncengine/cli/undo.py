@@ -9,7 +9,8 @@ from typing import Any
 
 import click
 
-from syncengine.cli.output import command, config_option, json_option, print_json, print_table, progress, read_config
+from syncengine.cli.output import command, config_option, json_option, print_json, print_table, read_config
+from syncengine.cli.progress import Progress
 from syncengine.errors import SideError, Stopped, SyncEngineError
 from syncengine.model.report import Report, Undone
 
@@ -37,7 +38,7 @@ def undo(run: str, config_path: Path | None, as_json: bool, dry_run: bool) -> in
     error: SyncEngineError | None = None
     with ExitStack() as stack:
         work = bootstrap.open_work(config, stack, dry_run=dry_run)
-        work.progress = progress()
+        work.progress = stack.enter_context(Progress())
         undoing = Undo(work, run)
         try:
             undoing.run()

@@ -16,6 +16,7 @@ class RunState(StrEnum):
     DONE = "done"
     STOPPED = "stopped"  # a brake, or a person's confirmation is awaited
     FAILED = "failed"  # a side could not be used
+    INTERRUPTED = "interrupted"  # it was told to end; the next one goes on
 
 
 @dataclass(frozen=True, slots=True)

@@ -98,7 +98,9 @@ class Remover:
         ItemWrites(self.work).recover()
 
     def _go_through(self, found: Removal) -> None:
+        looked = 0
         for page in _batches(_pages(lambda after: self.work.state.all(after, BATCH))):
+            self.work.progress("looking at entries", looked := looked + len(page))
             looked_at: dict[str, list[Proxy]] = {}
             for proxy in filter(is_entry, page):
                 ending = fate_unseen(proxy, self.pims, self.left)
@@ -131,6 +133,7 @@ class Remover:
     def _delete(self, pim: Pim, there: Fetched, ending: Ending, found: Removal) -> Ending:
         assert isinstance(there, Resource)
         try:
+            self.work.progress("deleting entries", len(found.entries))
             pim.delete(there.href, there.etag)
         except NotThere:
             pass

@@ -25,7 +25,7 @@ from syncengine.core.ical.uid import normal
 from syncengine.core.mime.message_id import parse
 from syncengine.core.sync import codec
 from syncengine.core.sync.brakes import Collection, Deletions
-from syncengine.errors import StorageError
+from syncengine.errors import UnderWay
 from syncengine.model.brakes import OTHER
 from syncengine.model.issue import IssueState
 from syncengine.model.pim import Kind, Resource
@@ -61,13 +61,13 @@ class State(StateRecords, StateJournal, StateIssues):
     @contextmanager
     def lock(self) -> Iterator[None]:
         """One run at a time, across processes; released by the system when a process dies.
-        Raises StorageError when another run holds it."""
+        Raises UnderWay when another run holds it."""
         guard = sqlite3.connect(f"{self.path}.lock", timeout=0, isolation_level=None)
         try:
             try:
                 guard.execute("BEGIN EXCLUSIVE")
             except sqlite3.OperationalError as e:
-                raise StorageError(
+                raise UnderWay(
                     "Another run is under way for this state.", where=self.path, fix="Wait until it has finished."
                 ) from e
             yield
@@ -377,9 +377,9 @@ class State(StateRecords, StateJournal, StateIssues):
         that were are wanted, too."""
         return [(row.id, row.side, row.kind or OTHER) for row in self._rows(_TO_DELETE if accepted else _DOOMED)]
 
-    def deletions(self) -> list[Deletions]:
-        """Per side and kind, for the brake."""
-        doomed = _DOOMED.subquery()
+    def deletions(self, pims: Sequence[str]) -> list[Deletions]:
+        """Per side and kind, for the brake: those a run about these collections would pass on."""
+        doomed = _DOOMED.where(sa.or_(t.item.c.pim.is_(None), t.item.c.pim.in_(pims))).subquery()
         counts = self._rows(
             sa.select(doomed.c.side, doomed.c.kind, sa.func.count(doomed.c.loss.distinct()).label("n")).group_by(
                 doomed.c.side, doomed.c.kind

@@ -343,12 +343,27 @@ class TestWriting:
         stage.pim().create("a.ics", TEXT)
         assert stage.slept == [quirks.PAUSES[0], 3.0, 2.0]
 
-    @pytest.mark.parametrize(("busy", "tries"), [(Reply(423), 5), (Reply(503, headers={"Retry-After": "3600"}), 1)])
-    def test_a_server_busy_for_long_is_left_alone(self, stage: Stage, busy: Reply, tries: int) -> None:
+    @pytest.mark.parametrize(
+        ("busy", "tries", "asked"),
+        [
+            (Reply(423), 5, 0.0),
+            (Reply(503), 5, 0.0),
+            (Reply(429, headers={"Retry-After": "soon"}), 5, 0.0),
+            (Reply(503, headers={"Retry-After": "3600"}), 1, 3600.0),
+            (Reply(503, headers={"Retry-After": "Tue, 01 Jan 2999 00:00:00 GMT"}), 1, 86400.0),
+        ],
+    )
+    def test_a_server_busy_for_long_is_left_alone(self, stage: Stage, busy: Reply, tries: int, asked: float) -> None:
         stage.script = lambda _: busy
-        with pytest.raises(Unreachable, match="busy"):
+        with pytest.raises(Unreachable, match="busy") as error:
             stage.pim().create("a.ics", TEXT)
-        assert len(stage.requests) == tries
+        assert (len(stage.requests), error.value.retry_after) == (tries, asked)
+
+    def test_a_server_out_of_order_asks_for_nothing(self, stage: Stage) -> None:
+        stage.script = lambda _: Reply(502)
+        with pytest.raises(Unreachable) as error:
+            stage.pim().create("a.ics", TEXT)
+        assert error.value.retry_after is None
 
     @pytest.mark.parametrize(
         ("answer", "kind", "words"),

@@ -390,6 +390,10 @@ class Convergence(RuleBasedStateMachine):
     def sync(self, user: str) -> None:
         self._run(user, w.QUIET)
 
+    @rule(user=USERS, trouble=st.just(w.QUIET) | TROUBLE, kill_at=st.none() | st.integers(0, 30))
+    def sync_local_only(self, user: str, trouble: Trouble, kill_at: int | None) -> None:
+        self._run(user, w.replace(trouble, kill_at=kill_at), local_only=True)
+
     @rule(user=USERS, trouble=TROUBLE)
     def sync_in_trouble(self, user: str, trouble: Trouble) -> None:
         self._run(user, trouble)
@@ -411,9 +415,9 @@ class Convergence(RuleBasedStateMachine):
     def rest(self) -> None:
         check(self.here, self.things)
 
-    def _run(self, user: str, trouble: Trouble) -> None:
+    def _run(self, user: str, trouble: Trouble, *, local_only: bool = False) -> None:
         try:
-            self.here.run(user, trouble)
+            self.here.run(user, trouble, local_only=local_only)
         except (Stopped, Killed):
             pass
         except SideError:

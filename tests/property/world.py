@@ -340,7 +340,7 @@ class World:
             user.state.close()
         user.state = None
 
-    def run(self, name: str, trouble: Trouble = QUIET, undo: str = "") -> Report:
+    def run(self, name: str, trouble: Trouble = QUIET, undo: str = "", *, local_only: bool = False) -> Report:
         """One run of a client just started, or the undoing of one. Raises what the run raises, and Killed."""
         user = self.users[name]
         self.now += timedelta(minutes=1)
@@ -358,9 +358,12 @@ class World:
             clock=self.clock,
             new_id=self.new_id,
             brakes=self.brakes,
+            local_only=local_only,
         )
         try:
-            return Undo(work, undo).run() if undo else Sync(work).run()
+            report = Undo(work, undo).run() if undo else Sync(work).run()
+            assert not local_only or not any(side == "pim" for side, _ in report.writes), "it only carries up"
+            return report
         except Killed:
             self._stop(name)
             raise

@@ -224,9 +224,17 @@ class TestClientsPatience:
         assert waits[2] == 7
 
     def test_a_server_cannot_make_it_wait_for_ever(self, moody: Make) -> None:
-        client, waits = moody((503, {"Retry-After": "86400"}, b""))
-        client.greet()
-        assert waits == [30]
+        client, waits = moody((503, {"Retry-After": "30"}, b""), (503, {"Retry-After": "86400"}, b""))
+        with pytest.raises(Unreachable) as busy:
+            client.greet()
+        assert (waits, busy.value.retry_after) == ([30], 86400)
+
+    def test_it_says_for_how_long_a_server_wants_to_be_left_alone(self, moody: Make) -> None:
+        client, _waits = moody(*[(429, {}, b"")] * 4, *[(503, {}, b"")] * 4)
+        for expected in (0.0, None):
+            with pytest.raises(Unreachable) as busy:
+                client.greet()
+            assert busy.value.retry_after == expected
 
     def test_a_server_that_stays_busy_is_unreachable_in_its_own_words(self, moody: Make) -> None:
         words = json.dumps({"what": "The disk is full.", "where": "the activity server", "fix": "free space"}).encode()

@@ -62,7 +62,7 @@ def check(work: Work) -> None:
     with state.transaction():
         state.drop_accepted()
     names = [c.name for c in work.active]
-    found = brake(state.deletions(), state.collections(names), work.brakes)
+    found = brake(state.deletions(names), state.collections(names), work.brakes)
     report.deletions, report.ways, work.waiting = [], "", frozenset()
     if not found.reason and not found.waiting:
         return

@@ -43,6 +43,7 @@ class _Done:
 class ItemWrites:
     def __init__(self, work: Work) -> None:
         self.work, self.state = work, work.state
+        self.tried = 0  # writes, for who watches
 
     def carry_out(self, writes: Sequence[ItemWrite]) -> list[Proxy]:
         """Write a batch. Returns the proxies that have lost their item and may be shown elsewhere now."""
@@ -77,6 +78,8 @@ class ItemWrites:
         collection = self.work.collection(whole.pim)
         if collection is None:
             return []
+        self.tried += 1
+        self.work.progress(f"writing into {whole.pim}", self.tried)
         try:
             with self.work.health.at(side_of(whole.pim)):
                 stored = _write(collection, whole)
@@ -143,7 +146,6 @@ class ItemWrites:
             for before, group in with_parts:
                 self._restate(group, before, read_back)
             self.state.done(intents)
-        self.work.progress("writing items", self.work.report.writes.total())
         return without_item
 
     def _with_parts(self, done: Sequence[_Done]) -> list[tuple[Resource, list[_Done]]]:

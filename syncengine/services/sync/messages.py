@@ -54,6 +54,7 @@ class Messages:
 
     def __init__(self, work: Work) -> None:
         self.work = work
+        self.read = 0
         self.failed: list[SideError] = []
 
     def complete(self, batch: Sequence[Proxy]) -> list[Proxy]:
@@ -97,6 +98,8 @@ class Messages:
 
     def _read(self, collection: Collection, proxy: Proxy) -> Contents:
         assert proxy.item is not None
+        self.read += 1
+        self.work.progress(f"reading messages of {collection.name}", self.read)
         raw = whole_of(collection, proxy.item.href)
         found = contents(
             raw,

@@ -59,6 +59,7 @@ class PimSide:
 
     def take_in(self) -> None:
         """Read what changed since the last time. Raises SideError when the collection cannot be read."""
+        self.work.progress(f"looking for changes in {self.name}", 0)
         token = self.state.token(self.scope)
         changes = self.collection.pim.changes(token)
         self.etags = changes.etags
@@ -177,11 +178,12 @@ class PimSide:
 
     def _changed(self, hrefs: Sequence[str]) -> None:
         done = 0
+        self.work.progress(f"reading {self.name}", done, len(hrefs))
         for batch in _batches(self.collection.pim.fetch(hrefs) if hrefs else iter(())):
             with self.state.transaction():
                 self._settle(batch)
             done += len(batch)
-            self.work.progress(f"reading {self.name}", done)
+            self.work.progress(f"reading {self.name}", done, len(hrefs))
 
     def _settle(self, fetched: Sequence[Fetched]) -> None:
         """Lay a batch onto its proxies. An item that cannot be understood is a problem of its own (SYN-3)."""

@@ -21,6 +21,7 @@ from syncengine.core.sync.reconcile import Decision, Verdict, decide
 from syncengine.core.sync.reflect import (
     ItemWrite,
     Reflection,
+    attachments_to_show,
     deletion,
     dropped,
     reflect,
@@ -94,6 +95,9 @@ class Sync:
                 work.health.blame_server(e)
             self._finish_if_possible()
             raise
+        except KeyboardInterrupt:
+            self._interrupted()
+            raise
         self._finish()
         return report
 
@@ -118,7 +122,8 @@ class Sync:
             if attempt == 0:
                 self.contents.retry()
             self.server_side.recover()
-            self._take_in_changes()
+            if not self.work.local_only:
+                self._take_in_changes()
             self._brake()
             self._settle()
             if not self.work.again or self.work.dry_run:
@@ -157,6 +162,7 @@ class Sync:
         """Ask the server who the user is there. Another server, or another user, is never synchronized into this
         state unasked: that would look as if everything had been deleted. Confirmed, it is a first contact."""
         self.work.health.tried(SERVER)
+        self.work.progress("asking the server", 0)
         greeting, known = self.work.server.greet(), self.work.greeting
         if known is not None and guards.is_another(self.work, known, greeting):
             anew.start_anew(self.work)
@@ -279,9 +285,9 @@ class Sync:
         after, done = "", 0
         while batch := self.state.dirty(after, BATCH, names, self.work.began):
             after = batch[-1].id
+            self.work.progress("deciding", done)
             self._settle_batch(batch)
             done += len(batch)
-            self.work.progress("synchronizing", done)
 
     def _settle_batch(self, batch: Sequence[Proxy]) -> None:
         self.work.busy = True
@@ -305,7 +311,29 @@ class Sync:
         writes = [Reflection(d.proxy, w) for d in decisions if (w := _item_write(d)) is not None]
         rest = [d for d in decisions if not held_back(d) and d.verdict not in _ITEM_ONLY]
         live = self.server_side.tell(self._by_free_keys(rest))
-        self._show(live, writes)
+        if self.work.local_only:
+            self._leave(live)
+        else:
+            self._show(live, writes)
+
+    def _leave(self, live: Sequence[Proxy]) -> None:
+        """What would be written into items waits for a run that may write; the others are done."""
+        settled = [found.proxy for p in live if (found := self._reflected(p)) is not None and found.write is None]
+        with self.state.transaction():
+            self.work.save([p for p in settled if not untold(p)], dirty=False)
+            self.work.save([p for p in settled if untold(p)], dirty=True)
+        self.work.again = self.work.again or any(untold(p) for p in settled)
+
+    def _reflected(self, proxy: Proxy) -> Reflection | None:
+        """What the item would show; None where that cannot be told, or only with contents nobody needs yet."""
+        mapping = self.work.mapping_of(proxy)
+        me = self.work.me(mapping)
+        try:
+            if attachments_to_show(proxy, mapping, me):
+                return None
+            return reflect(proxy, mapping, me, self._homes, self.work.clock())
+        except ODD:
+            return None  # the run that may write says so
 
     def _is_guests_change(self, proxy: Proxy) -> bool:
         """Whether this is an occurrence only a guest's copy has changed: the organizer's series is there without it
@@ -469,6 +497,13 @@ class Sync:
         with self.state.transaction():
             self.state.set_fact("counts", counts)
         return counts
+
+    def _interrupted(self) -> None:
+        """Told to end now, in the middle of anything: noted, and made up for by the next run like any other cut."""
+        report = self.work.report
+        report.state, report.reason = RunState.INTERRUPTED, "It was told to end; the next run goes on from here."
+        with contextlib.suppress(Exception), self.state.transaction():
+            self.state.finish_run(report.run, self.work.clock(), report.state.value, _summary(report))
 
     def _finish_if_possible(self) -> None:
         """A full disk must not hide the error it caused."""

@@ -43,16 +43,18 @@ class ServerSide:
     def __init__(self, work: Work) -> None:
         self.work, self.state = work, work.state
         self.issues: dict[str, Issue] = {}  # of activities, by their ids
+        self.told = 0  # commands, for who watches
         self._replaced: set[str] = set()  # proxies whose activity has turned out to be another item's
 
     # --- what changed there ----------------------------------------------------------------------------------------
 
     def take_in(self) -> None:
         """Read the change feed to its end; each page is one step."""
-        more = True
         self.issues = {issue.subject: issue for issue in self.state.issues(ACTIVITIES)}
         self._take_in_again([i.subject for i in self.issues.values() if is_due(i, self.work.began)])
+        more, read = True, 0
         while more:
+            self.work.progress("reading from the server", read)
             token = self.state.token(SIDE)
             feed = self.work.server.changes(token)
             if feed.token != token or feed.changed or feed.deleted or feed.left:
@@ -63,7 +65,7 @@ class ServerSide:
                     self._vanished(feed.deleted, There.DELETED)
                     self._vanished(feed.left, There.LEFT)
                     self.state.set_token(SIDE, feed.token)
-            more = feed.more
+            more, read = feed.more, read + len(feed.changed)
 
     def _take_in_again(self, ids: Sequence[str]) -> None:
         """Activities that could not be taken in before (SYN-3); some may not be there any more."""
@@ -181,6 +183,8 @@ class ServerSide:
             with self.state.transaction():
                 self.work.save(first, dirty=True)
                 self.state.intend(SIDE, [(c.id, d.proxy.id, {**command_to_json(c), "run": run}) for d, c in told])
+            self.told += len(told)
+            self.work.progress("telling the server", self.told)
         outcomes = self._apply([c for _, c in told], [d.proxy for d, _ in told])
         going_on = [d.proxy for d in decisions if d.command is None]
         with self.state.transaction():

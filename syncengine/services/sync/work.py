@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
+from typing import Protocol
 from zoneinfo import ZoneInfo
 
 from syncengine.core import issues
@@ -47,8 +48,14 @@ def as_item_error(error: Exception) -> ItemError:
     return ItemError(f"The item cannot be understood: {error}.", fix="Correct its times, or leave it unshared.")
 
 
-Progress = Callable[[str, int], None]
-"""(what is being done, in words; how many so far)."""
+class Progress(Protocol):
+    """Called with what is being done, in words, how many so far, and of how many where that is known."""
+
+    def __call__(self, what: str, done: int, total: int | None = None, /) -> None: ...
+
+
+def no_progress(_what: str, _done: int, _total: int | None = None, /) -> None:
+    """Nobody looks."""
 
 
 @dataclass(frozen=True)
@@ -83,11 +90,13 @@ class Work:
     clock: Clock
     new_id: Callable[[], str]
     dry_run: bool = False
+    local_only: bool = False
+    """Only what changed here is carried up: the server's feed is not read, and nothing is written into PIMs."""
     brakes: Brakes = field(default_factory=Brakes)
     history_days: int = HISTORY_DAYS
     chosen: Sequence[str] | None = None
     view: View | None = None
-    progress: Progress = lambda _what, _count: None
+    progress: Progress = no_progress
     report: Report = field(default_factory=Report)
     folder: Folder | None = None
     """Where activities are shown as files, if anywhere."""
