@@ -23,7 +23,7 @@ def rests(desk: Desk) -> None:
 
 def test_new_and_changed_entries_go_up_and_nothing_comes_down(agreed: tuple[Desk, str]) -> None:
     desk, _ = agreed
-    desk.add(
+    there = desk.add(
         description="Made there",
         display_in="Calendar and Activities",
         planned="2026-03-04T10:00:00+01:00",
@@ -35,6 +35,7 @@ def test_new_and_changed_entries_go_up_and_nothing_comes_down(agreed: tuple[Desk
     assert (report["server"]["created"], report["server"]["updated"], sum(report["pim"].values())) == (1, 1, 0)
     assert writes(desk.sync("--local-only")) == 0
     assert len(desk.items()) == 2
+    assert desk.do("explain", there).code == 2, "the server's changes are not read"
     assert desk.sync()["pim"]["created"] == 1
     assert {"Made there", "New here", "Second"} == {a["description"] for a in desk.activities()}
     rests(desk)
