@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
+from difflib import unified_diff
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -238,18 +239,13 @@ def plain(text: str) -> str:
 
 
 def _plain_activity(activity: Mapping[str, Any]) -> str:
-    return json.dumps({n: v for n, v in activity.items() if n not in {"id", "version"}}, sort_keys=True)
+    return json.dumps({n: v for n, v in sorted(activity.items()) if v and n not in {"id", "version"}})
 
 
 def difference(found: End, expected: End) -> str:
     """What is wrong with an end, in words; empty when nothing is."""
-    lines = []
-    for name in ("items", "activities"):
-        mine, right = getattr(found, name), getattr(expected, name)
-        lines += [f"too much: {one}" for one in mine if one not in right]
-        lines += [f"missing: {one}" for one in right if one not in mine]
-        if len(mine) != len(right):
-            lines.append(f"{len(mine)} {name} instead of {len(right)}")
+    lines = list(unified_diff(expected.items, found.items, "expected", "found", lineterm="", n=0))
+    lines += unified_diff(expected.activities, found.activities, "expected", "found", lineterm="", n=0)
     if found.counts != expected.counts:
         lines.append(f"counts {found.counts} instead of {expected.counts}")
-    return "\n".join(lines)
+    return "\n".join(line.replace("\n", " ") for line in lines)

@@ -106,7 +106,7 @@ def test_a_run_under_a_fault_ends_like_one_without(story: Story, fault: Fault, a
         assert any(met is fault for _, met in story.proxy.done), "the fault met no request"
         _is_for_people(ended)
         wrong = difference(shop.still(), story.expected)
-        assert not wrong, f"{how.__name__}: {wrong}\nafter {ended}"
+        assert not wrong, f"{how.__name__}: {wrong}\nafter {ended.words}, {ended.report.conflicts}"
         shop.drop()
 
 

@@ -98,6 +98,9 @@ class Work:
 
     failed: set[str] = field(default_factory=set)
     """Collections that cannot be used in this run; the others go on."""
+    unread: set[str] = field(default_factory=set)
+    """Collections with a new item that could not be read for the first time: it may be that of an activity without
+    one, so none is made there before the next run."""
     clashes: dict[str, Problem] = field(default_factory=dict)
     """By proxy id, writes that met something else than they were planned on."""
 
