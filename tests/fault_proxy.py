@@ -240,13 +240,18 @@ _SENDERS: dict[Cut | None, Callable[[BaseHTTPRequestHandler, Answer], Any]] = {
 # --- plans -----------------------------------------------------------------------------------------------------------
 
 
-def always(fault: Fault, ask: Ask) -> Plan:
-    return lambda asked: fault if asked.ask is ask else None
+def always(fault: Fault, where: Ask | str) -> Plan:
+    """`where`: what the requests are for, or how their paths begin."""
+    return lambda asked: fault if _is_for(asked, where) else None
 
 
-def once(fault: Fault, ask: Ask) -> Plan:
+def once(fault: Fault, where: Ask | str) -> Plan:
     left = [fault]
-    return lambda asked: left.pop() if left and asked.ask is ask else None
+    return lambda asked: left.pop() if left and _is_for(asked, where) else None
+
+
+def _is_for(asked: Asked, where: Ask | str) -> bool:
+    return asked.path.startswith(where) if isinstance(where, str) else asked.ask is where
 
 
 def both(first: Plan, second: Plan) -> Plan:
@@ -354,3 +359,12 @@ STRANGE = (
     Fault("an hour late", change=_with(headers={"Date": "Thu, 01 Jan 1970 01:00:00 GMT"})),
 )
 FAULTS = (*LOST, *REFUSED, *STRANGE)
+JSON_FAULTS = (
+    *(fault for fault in LOST if fault.cut is not Cut.STALL),
+    *(status(number) for number in (401, 403, 404, 409, 429, 500, 502, 503)),
+    *(status(number, after=True) for number in (500, 502)),
+    Fault("garbage", change=_with(b"{]\x00\xff")),
+    Fault("another JSON", change=_with(b'{"hello": ["world"]}')),
+    Fault("a login page", instead=Answer(200, PAGE, HTML)),
+)
+"""What may happen to requests to an activity server."""

@@ -108,8 +108,12 @@ class Shop:
         name = self.url.rstrip("/").rsplit("/", 1)[-1]
         return self.server.folder / "collections" / "collection-root" / self.server.username / name
 
+    @property
+    def database(self) -> str:
+        return f"sqlite:///{self.folder}/activities.db"
+
     def _store(self) -> Any:
-        return bootstrap.open_store(f"sqlite:///{self.folder}/activities.db")
+        return bootstrap.open_store(self.database)
 
     # --- runs ---
 
@@ -127,7 +131,11 @@ class Shop:
             stack.callback(state.close)
             stack.enter_context(state.lock())
             pim = CaldavPim(
-                url or self.url, self.server.username, self.server.password, timeout=timeout, sleep=lambda _seconds: None
+                url or self.url,
+                self.server.username,
+                self.server.password,
+                timeout=timeout,
+                sleep=lambda _seconds: None,
             )
             stack.callback(pim.close)
             server = activities() if activities else self._as_user(clock)
