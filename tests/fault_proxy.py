@@ -310,6 +310,14 @@ def _hide(asked: Asked, answer: Answer) -> Answer:
     return replace(answer, body=body)
 
 
+def _lag(asked: Asked, answer: Answer) -> Answer:
+    """Nothing is new yet."""
+    body = _RESPONSE.sub(b"", answer.body)
+    if old := _TOKEN.search(asked.body):
+        body = _TOKEN.sub(lambda m: m[1] + old[2] + m[3], body)
+    return replace(answer, body=body)
+
+
 def _double(_asked: Asked, answer: Answer) -> Answer:
     found = list(_RESPONSE.finditer(answer.body))
     if not found:
@@ -353,6 +361,7 @@ STRANGE = (
     Fault("token invalid, 403", instead=_error(403, "valid-sync-token"), hits=(Ask.SYNC,)),
     Fault("token invalid, 409", instead=_error(409, "valid-sync-token"), hits=(Ask.SYNC,)),
     Fault("an item is missing in the list", change=_hide, hits=LISTS),
+    Fault("a list that is behind", change=_lag, hits=(Ask.SYNC,)),
     Fault("an item is twice in the list", change=_double, hits=LISTS),
     Fault("no etag", change=_without("etag"), hits=(Ask.GET, Ask.CREATE, Ask.UPDATE)),
     Fault("weak etag", change=_weak, hits=(Ask.GET, Ask.CREATE, Ask.UPDATE)),
