@@ -25,7 +25,8 @@ HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "content-length",
 class Ask(Enum):
     """What a request is for."""
 
-    PROPFIND = auto()
+    ABOUT = auto()
+    LIST = auto()
     SYNC = auto()
     MULTIGET = auto()
     GET = auto()
@@ -35,8 +36,8 @@ class Ask(Enum):
     OTHER = auto()
 
 
-READS = (Ask.PROPFIND, Ask.SYNC, Ask.MULTIGET, Ask.GET)
-LISTS = (Ask.PROPFIND, Ask.SYNC, Ask.MULTIGET)
+READS = (Ask.ABOUT, Ask.LIST, Ask.SYNC, Ask.MULTIGET, Ask.GET)
+LISTS = (Ask.ABOUT, Ask.LIST, Ask.SYNC, Ask.MULTIGET)
 WRITES = (Ask.CREATE, Ask.UPDATE, Ask.DELETE)
 
 
@@ -56,6 +57,8 @@ class Asked:
             return Ask.CREATE if "If-None-Match" in self.headers else Ask.UPDATE
         if self.method == "REPORT":
             return Ask.SYNC if b"sync-collection" in self.body else Ask.MULTIGET
+        if self.method == "PROPFIND":
+            return Ask.LIST if self.headers.get("Depth") == "1" else Ask.ABOUT
         return Ask.__members__.get(self.method, Ask.OTHER)
 
 

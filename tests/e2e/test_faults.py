@@ -36,7 +36,11 @@ NOT_IN_MULTIGET = Fault(
 NO_SYNC = Fault(
     "no sync", instead=Answer(403, b'<error xmlns="DAV:"><valid-sync-token/></error>', {"Content-Type": "text/xml"})
 )
-LEADS_TO: dict[Ask, Plan] = {Ask.GET: always(NOT_IN_MULTIGET, Ask.MULTIGET), Ask.PROPFIND: always(NO_SYNC, Ask.SYNC)}
+LEADS_TO: dict[Ask, Plan] = {
+    Ask.GET: always(NOT_IN_MULTIGET, Ask.MULTIGET),
+    Ask.ABOUT: always(NO_SYNC, Ask.SYNC),
+    Ask.LIST: always(NO_SYNC, Ask.SYNC),
+}
 """What makes the product ask what it asks only seldom."""
 
 CASES = [
