@@ -88,13 +88,15 @@ class Cut(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """`instead`: the answer, without the server's knowing. `change`: what the server's own answer becomes."""
+    """`instead`: the answer, without the server's knowing. `change`: what the server's own answer becomes.
+    `hides`: new items are not listed yet, as if they came later."""
 
     name: str
     instead: Answer | None = None
     change: Callable[[Asked, Answer], Answer] | None = None
     cut: Cut | None = None
     hits: Collection[Ask] = (*READS, *WRITES, Ask.OTHER)
+    hides: bool = False
 
     def __str__(self) -> str:
         return self.name
@@ -363,8 +365,8 @@ STRANGE = (
     Fault("a 207 with nothing in it", instead=Answer(207, b'<multistatus xmlns="DAV:"/>', XML), hits=LISTS),
     Fault("token invalid, 403", instead=_error(403, "valid-sync-token"), hits=(Ask.SYNC,)),
     Fault("token invalid, 409", instead=_error(409, "valid-sync-token"), hits=(Ask.SYNC,)),
-    Fault("an item is missing in the list", change=_hide, hits=LISTS),
-    Fault("a list that is behind", change=_lag, hits=(Ask.SYNC,)),
+    Fault("an item is missing in the list", change=_hide, hits=LISTS, hides=True),
+    Fault("a list that is behind", change=_lag, hits=(Ask.SYNC,), hides=True),
     Fault("an item is twice in the list", change=_double, hits=LISTS),
     Fault("no etag", change=_without("etag"), hits=(Ask.GET, Ask.CREATE, Ask.UPDATE)),
     Fault("weak etag", change=_weak, hits=(Ask.GET, Ask.CREATE, Ask.UPDATE)),

@@ -12,6 +12,8 @@ from tests.dav_servers import DavServer
 from tests.e2e.desk import event, todo
 from tests.e2e.shop import End, Ended, Shop, difference
 
+MET = "met"
+
 
 def begin(shop: Shop) -> None:
     """In step since long; then all kinds of things happen on both sides."""
@@ -30,7 +32,7 @@ def begin(shop: Shop) -> None:
     shop.edit("task", "PRIORITY:5", "PRIORITY:1")
     shop.remove("deleted-here")
     shop.put("new-here", event("uid new here", "new here", "20260303T090000Z", "20260303T100000Z"))
-    shop.put("met", event("uid met", "on both sides", "20260304T090000Z", "20260304T093000Z"))
+    shop.put(MET, event("uid met", "on both sides", "20260304T090000Z", "20260304T093000Z"))
     shop.change(ids["changed there"], description="changed there once")
     shop.change(ids["changed there, too"], priority="1-ASAP")
     shop.change(ids["changed both"], comments="said on the server")
@@ -45,19 +47,24 @@ def begin(shop: Shop) -> None:
 
 @dataclass(frozen=True)
 class Story:
-    """What has begun, and how it ends where nothing goes wrong."""
+    """What has begun, and how it ends where nothing goes wrong; `apart`: without the item that meets its activity. One
+    that is not listed yet is as if it had come later, when the activity has got another."""
 
     begun: Shop
     expected: End
+    apart: End
     folder: Path
     numbers: Iterator[int]
 
-    def anew(self) -> Shop:
-        return self.begun.copy(self.folder / str(next(self.numbers)))
+    def anew(self, *, apart: bool = False) -> Shop:
+        shop = self.begun.copy(self.folder / str(next(self.numbers)))
+        if apart:
+            shop.remove(MET)
+        return shop
 
-    def wrong(self, shop: Shop) -> str:
+    def wrong(self, shop: Shop, *, apart: bool = False) -> str:
         """What is wrong with the end of one of them, in words."""
-        return difference(shop.still(), self.expected)
+        return difference(shop.still(), self.apart if apart else self.expected)
 
 
 @contextmanager
@@ -66,7 +73,9 @@ def told(radicale: DavServer, folder: Path) -> Iterator[Story]:
     begin(begun)
     expected = begun.copy(folder / "undisturbed").still()
     assert (len(expected.items), len(expected.activities)) == (10, 9)
-    yield Story(begun, expected, folder, count())
+    apart = begun.copy(folder / "apart")
+    apart.remove(MET)
+    yield Story(begun, expected, apart.still(), folder, count())
 
 
 def is_for_people(ended: Ended) -> None:

@@ -64,12 +64,12 @@ def _plan(fault: Fault, ask: Ask, how: Callable[[Fault, Ask], Plan]) -> Plan:
 @pytest.mark.parametrize(("fault", "ask"), CASES)
 def test_a_run_under_a_fault_ends_like_one_without(story: Story, proxy: FaultProxy, fault: Fault, ask: Ask) -> None:
     for how in (once, always):
-        shop = story.anew()
+        shop = story.anew(apart=fault.hides)
         proxy.plan, proxy.done[:] = _plan(fault, ask, how), []
         patience = IMPATIENT if fault.cut is Cut.STALL else 60.0
         ended = shop.run(proxy.url(shop.url), timeout=patience)
         assert any(met is fault for _, met in proxy.done), "the fault met no request"
         is_for_people(ended)
-        wrong = story.wrong(shop)
+        wrong = story.wrong(shop, apart=fault.hides)
         assert not wrong, f"{how.__name__}: {wrong}\nafter {ended.words}, {ended.report.conflicts}"
         shop.drop()
