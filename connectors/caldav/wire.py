@@ -7,6 +7,7 @@ Importing it takes 0.2 s, so that waits for the first request. No message or log
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from lxml.etree import _Element
 
 CONNECT_SECONDS = 10.0
+PAGE = re.compile(r"\s*<(!doctype )?html\b", re.IGNORECASE)
 
 SIDE: Mapping[Meaning, tuple[type[SideError], str, str]] = {
     Meaning.LOGIN: (
@@ -137,7 +139,7 @@ class Wire:
             names = frozenset(name.rpartition("}")[2] for name in refused.preconditions)
             return Reply(quirks.meaning(ask, status, names), status, names), None
         names = protocol.preconditions(response.tree)
-        meaning = quirks.meaning(ask, response.status, names)
+        meaning = Meaning.MOVED if _is_page(response) else quirks.meaning(ask, response.status, names)
         if response.status == 207 and response.tree is None:
             self._garbled()
         return Reply(meaning, response.status, names, response.tree, response.headers, response), None
@@ -184,6 +186,17 @@ class Wire:
             self._client.timeout = (CONNECT_SECONDS, self._timeout)
             self._client.session.max_redirects = 0
         return self._client
+
+
+def _is_page(response: Any) -> bool:
+    """Whether something in between, such as the login of a guest network, has answered in the server's place: it says
+    200 to everything, writes included."""
+    if response.status != 200 or not str((response.headers or {}).get("Content-Type", "")).startswith("text/html"):
+        return False
+    try:
+        return PAGE.match(str(response.raw)) is not None
+    except UnicodeDecodeError:  # iCalendar is UTF-8, and so is XML
+        return True
 
 
 def _checked(url: str, allow_http: bool) -> SplitResult:

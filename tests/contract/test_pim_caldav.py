@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 import requests
@@ -243,6 +243,30 @@ class TestListing:
         sent = stage.requests[0].headers
         assert sent["Authorization"] == "Basic YWxpY2U6c2VjcmV0"
         assert "gzip" in sent["Accept-Encoding"]
+
+
+class TestAnsweredByAnother:
+    """A guest network says 200 to everything, with a page to log in on."""
+
+    PAGE = Reply(200, b"<!DOCTYPE html><html>\xff</html>", {"Content-Type": "text/html; charset=latin-1"})
+
+    @pytest.mark.parametrize(
+        "write",
+        [
+            lambda pim: pim.create("a.ics", "text"),
+            lambda pim: pim.update("a.ics", "text", '"1"'),
+            lambda pim: pim.delete("a.ics", '"1"'),
+            lambda pim: list(pim.fetch(["a.ics"])),
+        ],
+    )
+    def test_nothing_is_taken_for_done(self, stage: Stage, write: Callable[[CaldavPim], object]) -> None:
+        stage.script = lambda _: self.PAGE
+        with pytest.raises(SideError, match="Something else"):
+            write(stage.pim())
+
+    def test_a_page_that_tells_of_a_write_is_the_servers_own(self, stage: Stage) -> None:
+        stage.script = [Reply(201, "<html><body>Created</body></html>", {"Content-Type": "text/html"})]
+        assert stage.pim().create("a.ics", "text").exact is False
 
 
 class TestFetching:

@@ -179,6 +179,18 @@ def test_a_guests_copy_yields() -> None:
     assert proxy.values["description"] == "The owner's title"
 
 
+def test_what_an_item_had_to_show_is_no_news_for_the_activity_it_was_made_from() -> None:
+    item = todo(summary="Buy milk", status="NEEDS-ACTION")
+    here = {"integration_id": "activity-a1", "owner": "E1", "description": "Buy milk", "status": "Not Started"}
+    state = ItemState("work", "a.ics", "1", "", "activity-a1")
+    there = activity({"owner": "E1", "description": "Buy milk"})
+    proxy = link(Proxy("p", Kind.TODO, here, item=state), there, item, TODOS, ME)
+    assert not merge(proxy, rows_of(TODOS), role_in(proxy, ME)).push
+    done = todo(summary="Buy milk", status="COMPLETED")
+    proxy = link(Proxy("p", Kind.TODO, {**here, "status": "Done"}, item=state), there, done, TODOS, ME)
+    assert merge(proxy, rows_of(TODOS), role_in(proxy, ME)).push == {"status": "Done"}
+
+
 def test_what_an_item_shows_only_coarsely_agrees() -> None:
     """A to-do that shows *high* and an activity that is ASAP are no conflict, and ASAP stays."""
     item = todo(summary="Buy milk", priority=1)

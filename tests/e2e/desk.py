@@ -94,6 +94,7 @@ class Commands:
         *,
         env: Mapping[str, str] | None = None,
         kill_at: int | None = None,
+        kill_after: float | None = None,
         largest_file: int | None = None,
     ) -> Done:
         number = next(self._numbers)
@@ -105,6 +106,7 @@ class Commands:
             "out": str(out),
             "err": str(err),
             "kill_at": kill_at,
+            "kill_after": kill_after,
             "largest_file": largest_file,
         }
         assert self._process.stdin is not None

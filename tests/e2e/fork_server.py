@@ -2,12 +2,14 @@
 
 The program imports everything once and forks a child for each line of JSON it reads on standard input:
 
-    {"args": [...], "cwd": "…", "env": {...}, "out": "file", "err": "file", "kill_at": null, "largest_file": null}
+    {"args": [...], "cwd": "…", "env": {...}, "out": "file", "err": "file", "kill_at": null, "kill_after": null,
+     "largest_file": null}
 
 The child is a real process running the real command line: it has its own exit code, can be killed, and its locks and
 files go with it. `kill_at` runs the command `sync` of `killed_run` instead, or the undoing of the run a second argument
-names. `largest_file`: no file may grow beyond that many bytes, as on a full disk. With `"remove"` as first argument,
-`kill_at` is a step of `killed_removal`. The answer is one line: the exit code, negative for a signal.
+names. `kill_after`: seconds it may live at most. `largest_file`: no file may grow beyond that many bytes, as on a full
+disk. With `"remove"` as first argument, `kill_at` is a step of `killed_removal`. The answer is one line: the exit code,
+negative for a signal.
 """
 
 from __future__ import annotations
@@ -24,11 +26,18 @@ from typing import Any
 
 def main() -> None:
     _preload()
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
     for line in sys.stdin:
+        job = json.loads(line)
         child = os.fork()
         if child == 0:
-            _become(json.loads(line))
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
+            _become(job)
+        if job["kill_after"] is not None:
+            signal.sigtimedwait({signal.SIGCHLD}, job["kill_after"])
+            os.kill(child, signal.SIGKILL)  # one that has ended already is still there to be killed
         _, status = os.waitpid(child, 0)
+        signal.sigtimedwait({signal.SIGCHLD}, 0)  # it says nothing of the next one
         print(os.waitstatus_to_exitcode(status), flush=True)
 
 

@@ -115,6 +115,7 @@ def link(proxy: Proxy, activity: Activity, item: Item | None, type_map: TypeMap,
         return replace(known, values=writes_id_up, agreed={**known.agreed, "integration_id": None})
     newer = role(activity.values, me) is Role.TEAM and newer_revision(proxy.values, activity.values)
     rows = {row.field: row for row in type_map.fields}
+    given = _shown_by_default(activity, item, type_map, me) if made_from_it else frozenset()
     values: dict[str, object] = {**activity.values, **proxy.values}
     agreed: dict[str, object] = {}
     stored: dict[str, object] = {}
@@ -122,7 +123,7 @@ def link(proxy: Proxy, activity: Activity, item: Item | None, type_map: TypeMap,
         row = rows.get(name)
         up_only = bool(row and row.direction is Direction.UP)
         if agree(name, proxy.values, activity.values, item, type_map, me, up_only=up_only) or (
-            made_from_it and name in _GIVEN_BY_US and not activity.values.get(name)
+            made_from_it and not activity.values.get(name) and (name in _GIVEN_BY_US or name in given)
         ):
             values[name] = activity.values.get(name)
             agreed[name], stored[name] = values[name], values[name]
@@ -131,6 +132,18 @@ def link(proxy: Proxy, activity: Activity, item: Item | None, type_map: TypeMap,
     earlier = item is not None and told_before(item, activity.values, type_map, me)  # then more is due
     more_from = me.this_day if earlier else proxy.more_from
     return replace(linked, values=values, agreed=agreed, stored=stored, more_from=more_from)  # type: ignore[arg-type]
+
+
+def _shown_by_default(activity: Activity, item: Item | None, type_map: TypeMap, me: Context) -> frozenset[str]:
+    """The fields whose property is as it was when the item was made from the activity: what the item had to show
+    where the activity says nothing."""
+    if item is None:
+        return frozenset()
+    try:
+        made = moved_down({}, activity.values, None, type_map, me)
+    except CannotShow:
+        return frozenset()
+    return frozenset(r.field for r in type_map.fields if r.pim in made and made[r.pim] == item.values.get(r.pim))
 
 
 _OWN_WORD = frozenset({"integration_id"})

@@ -14,7 +14,7 @@ from syncengine.core.sync.absorb import gone, properties
 from syncengine.core.sync.parts import restated
 from syncengine.core.sync.reflect import ItemWrite, Verb, untold
 from syncengine.core.sync.traces import of_item
-from syncengine.errors import AlreadyThere, ChangedMeanwhile, ItemError, NotThere, SideError
+from syncengine.errors import AlreadyThere, ChangedMeanwhile, ItemError, NotThere, Problem, SideError
 from syncengine.model.item import Item
 from syncengine.model.pim import Missing, Resource, Written
 from syncengine.model.proxy import ItemState, Proxy, Share, There
@@ -23,6 +23,7 @@ from syncengine.services.sync.server_side import PROBLEMS
 from syncengine.services.sync.work import Collection, Work
 
 SIDE = "pim"
+LATER = "The next run looks at it again. If it says so once more, look at the item."
 _DONE = {Verb.CREATE: "created", Verb.UPDATE: "updated", Verb.DELETE: "deleted"}
 
 
@@ -91,11 +92,13 @@ class ItemWrites:
         except (ChangedMeanwhile, AlreadyThere) as e:
             self.work.again = True
             for write in writes:
-                self.work.clashes[write.after.id] = replace(e.problem, where=f"{write.pim}/{write.href}")
+                self.work.clashes[write.after.id] = _at(write, e)
+            with self.state.transaction():  # read again, whether it is listed as changed or not
+                self.work.fail(f"pim:{whole.pim}", whole.href, _at(whole, e))
         except ItemError as e:
             with self.state.transaction():
                 for write in writes:
-                    self.work.fail(PROBLEMS, write.after.id, replace(e.problem, where=f"{write.pim}/{write.href}"))
+                    self.work.fail(PROBLEMS, write.after.id, _at(write, e))
         return []
 
     def _whole(self, writes: Sequence[ItemWrite]) -> tuple[ItemWrite | None, list[ItemWrite]]:
@@ -129,7 +132,7 @@ class ItemWrites:
                 carried.append(write)
             except ItemError as e:
                 with self.state.transaction():
-                    self.work.fail(PROBLEMS, write.after.id, replace(e.problem, where=f"{write.pim}/{write.href}"))
+                    self.work.fail(PROBLEMS, write.after.id, _at(write, e))
         return (replace(first, href=href, text=text, etag=etag) if carried else None), carried
 
     def _record(self, done: Sequence[_Done], intents: Sequence[str]) -> list[Proxy]:
@@ -312,6 +315,10 @@ class ItemWrites:
             return False
         ours = {n for n in wanted if meant.values.get(n) != before.values.get(n)}
         return any(now.values.get(n) == meant.values.get(n) for n in ours)
+
+
+def _at(write: ItemWrite, error: ItemError) -> Problem:
+    return Problem(error.what, f"{write.pim}/{write.href}", error.fix or LATER)
 
 
 def _by_resource(writes: Sequence[ItemWrite]) -> list[list[ItemWrite]]:

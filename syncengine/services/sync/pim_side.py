@@ -44,6 +44,8 @@ class PimSide:
         self.etags: Mapping[str, str] = {}  # as listed
         self.issues: dict[str, Issue] = {}  # of items of this collection, by href
         self.known_parts: dict[str, list[KnownItem]] = {}  # of the batch being settled, by resource
+        self.listed: AbstractSet[str] = frozenset()
+        self.in_doubt = False
         first_contact = self.state.fact(f"seen:{self.name}") is None
         self.shares = collection.share_existing if first_contact else collection.share_new
 
@@ -62,7 +64,7 @@ class PimSide:
         self.work.progress(f"looking for changes in {self.name}", 0)
         token = self.state.token(self.scope)
         changes = self.collection.pim.changes(token)
-        self.etags = changes.etags
+        self.listed, self.etags = changes.etags.keys(), changes.etags
         self.issues = {issue.subject: issue for issue in self.state.issues(self.scope)}
         if changes.complete:
             known = self.state.etags(self.name)
@@ -80,9 +82,10 @@ class PimSide:
         self._removed(sorted(removed))
         self._changed(sorted(changed - removed))
         seen = self.state.fact(f"seen:{self.name}") is not None
-        if changes.token != token or not seen:
+        next_token = None if self.in_doubt else changes.token  # what was in doubt is listed once more
+        if next_token != token or not seen:
             with self.state.transaction():
-                self.state.set_token(self.scope, changes.token)
+                self.state.set_token(self.scope, next_token)
                 self.state.set_fact(f"seen:{self.name}", True)
 
     def _check_same(self, changed: AbstractSet[str], removed: AbstractSet[str]) -> None:
@@ -113,6 +116,7 @@ class PimSide:
                 gone = [f.href for f in batch if isinstance(f, Missing)]
                 self._gone([*gone, *(k.href for k in self.state.parts(self.name, gone))])
                 self._settle([f for f in batch if not isinstance(f, Missing)])
+                self.in_doubt = self.in_doubt or any(isinstance(f, Unreadable) for f in batch)
 
     def _solved(self, hrefs: Sequence[str]) -> None:
         """Items that could never be read and are not there any more: their problems went with them."""
@@ -194,10 +198,13 @@ class PimSide:
         readable: list[tuple[Resource, Item]] = []
         self._give_another_try([f.href for f in fetched])
         for one in sorted(fetched, key=lambda f: f.href):
-            if isinstance(one, Missing):
+            if isinstance(one, Missing) and self._should_be_there(one.href, rows.get(one.href)):
+                self._not_read(one.href, self._not_given(one.href), known=one.href in rows)
+                self.in_doubt = True
+            elif isinstance(one, Missing):
                 self._gone([one.href, *(k.href for k in self.known_parts.get(one.href, ()))])
             elif isinstance(one, Unreadable):
-                self._fail(one.href, one.problem)
+                self._not_read(one.href, one.problem, known=one.href in rows)
             else:
                 self._read(one, rows.get(one.href), proxies, readable)
         self._meet_new(readable)
@@ -208,6 +215,20 @@ class PimSide:
         for href in known:
             self.work.earlier.setdefault((self.scope, href), self.issues[href])
         self.state.solve(self.scope, known)
+
+    def _should_be_there(self, href: str, row: KnownItem | None) -> bool:
+        """Whether only one of the server's two answers says that the item is gone: then it is not believed, and the
+        whole is listed once more. Of a message nothing is deleted."""
+        return not self.is_mailbox and (href in self.listed or (row is not None and not row.gone))
+
+    def _not_read(self, href: str, problem: Problem, *, known: bool) -> None:
+        if not known and href not in self.issues:
+            self.work.unread.add(self.name)
+        self._fail(href, problem)
+
+    def _not_given(self, href: str) -> Problem:
+        what, fix = "The calendar lists the item, but does not give it.", "Look for it there; the next run asks again."
+        return Problem(what, f"{self.name}/{href}", fix)
 
     def _read(
         self,

@@ -16,11 +16,13 @@ from typing import Any
 from syncengine.core.ical.href import split_href
 from syncengine.core.mapping.apply import up
 from syncengine.core.sync.absorb import extended, snapshot
+from syncengine.core.sync.alike import alike
 from syncengine.core.sync.correlate import texts_taken
 from syncengine.core.sync.reconcile import Decision, Verdict, decide
 from syncengine.core.sync.reflect import (
     ItemWrite,
     Reflection,
+    Verb,
     attachments_to_show,
     deletion,
     dropped,
@@ -371,6 +373,7 @@ class Sync:
                     f"The mapping {mapping.name!r} says nothing about items of this kind.",
                     fix="Unshare it, or add a <type> for it to the mapping.",
                 )
+            proxy = alike(proxy, type_map, self.work.me(mapping))
             return decide(proxy, rows_of(type_map), keys, self.work.me(mapping), self.work.new_id())
         except ODD as e:
             self._failed(proxy, as_item_error(e))
@@ -391,7 +394,7 @@ class Sync:
                 continue
             if found.write is None:
                 settled.append(found.proxy)
-            elif found.write.pim in usable:  # otherwise it waits for a run that may write there
+            elif found.write.pim in usable and not self._may_be_there(found.write):  # otherwise it waits for a run
                 planned.append(found)
             if sum(len(one.write.text) for one in planned if one.write) > MOST_TEXT:
                 again += self._carry_out(planned)
@@ -404,6 +407,10 @@ class Sync:
         again += self._carry_out(planned)
         if again:
             self._show(again, [])
+
+    def _may_be_there(self, write: ItemWrite) -> bool:
+        """Whether the item to be made is perhaps one that could not be read."""
+        return write.verb is Verb.CREATE and write.pim in self.work.unread
 
     def _carry_out(self, planned: Sequence[Reflection]) -> list[Proxy]:
         writes, loud = self._without_mail(planned)

@@ -122,6 +122,9 @@ class Work:
     """By how many days this clock is ahead of the server's (`guards`)."""
     waiting: frozenset[str] = frozenset()
     """Ids of proxies whose deletion waits for a person while the rest goes on (`braking`)."""
+    unread: set[str] = field(default_factory=set)
+    """Collections with a new item that could not be read for the first time: it may be that of an activity without
+    one, so none is made there before the next run."""
     clashes: dict[str, Problem] = field(default_factory=dict)
     """By proxy id, writes that met something else than they were planned on."""
 
