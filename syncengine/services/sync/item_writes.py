@@ -187,7 +187,7 @@ class ItemWrites:
     def _settle(self, before: Proxy | None, write: ItemWrite, after: Proxy) -> None:
         verb, because = _DONE[write.verb], write.because
         self.state.solve(PROBLEMS, [after.id])
-        if before is not None and before.item is not None:
+        if before is not None and before.has_item and before.item is not None:
             self.state.keep_history(
                 self.work.report.run, self.work.clock(), [(before, SIDE, because, before.item.text)]
             )
@@ -271,7 +271,7 @@ class ItemWrites:
             with self.state.transaction():
                 if after is not None and proxy is not None:
                     before = self.state.resource(write.pim, write.href)
-                    share = after.share if proxy.share is Share.RESTORED else proxy.share
+                    share = after.share if proxy.share in (Share.RESTORED, Share.COPY) else proxy.share
                     self._settle(proxy, write, replace(after, share=share))
                     if before is not None and after.item is not None:
                         now = Resource(write.href, after.item.etag, after.item.text)

@@ -29,6 +29,7 @@ from syncengine.model.commands import (
 from syncengine.model.pim import Kind
 from syncengine.model.proxy import Proxy, Share, There
 from syncengine.model.values import Values
+from syncengine.services.remembered import strangers
 from syncengine.services.sync.work import ODD, Work, as_item_error
 
 SIDE = "server"
@@ -93,11 +94,19 @@ class ServerSide:
             return
         if type_map is not None:
             keys = keys_of_activity(activity, type_map)
-            partner = pairs(keys, self.state.waiting(keys, "item"))
+            partner = pairs(keys, self._not_strangers(activity, self.state.waiting(keys, "item")))
             if partner is not None:
                 self._link(self.state.proxies([partner])[partner], activity, "the same on both sides")
                 return
         self.work.save([Proxy(activity.id, None, server=activity, there=There.LIVE)], dirty=True)
+
+    def _not_strangers(self, activity: Activity, candidates: list[tuple[str, str]]) -> list[tuple[str, str]]:
+        """Without those of which a person has said that they are not the same as this activity."""
+        uids = {uid for uid, other in strangers(self.state) if other == activity.id} if candidates else set()
+        if not uids:
+            return candidates
+        waiting = self.state.proxies(identity for _, identity in candidates)
+        return [(k, i) for k, i in candidates if (item := waiting[i].item) is None or item.uid not in uids]
 
     def _link(self, proxy: Proxy, activity: Activity, because: str) -> Proxy:
         type_map = self.work.type_of(proxy)
@@ -200,7 +209,7 @@ class ServerSide:
             return False
         type_map = type_for(self.work.mapping_for(activity.values), activity.values)
         keys = keys_of_activity(activity, type_map) if type_map else ()
-        found = pairs(keys, self.state.waiting(keys, "item"))
+        found = pairs(keys, self._not_strangers(activity, self.state.waiting(keys, "item")))
         partner = self.state.proxies([found]).get(found) if found else None
         if partner is None or partner.share is not Share.NEVER:
             return False
@@ -232,7 +241,11 @@ class ServerSide:
             self.state.forget([other.id])
             self._replaced.add(other.id)
         self.state.solve(PROBLEMS, [proxy.id])
-        return self._link(proxy, outcome.activity, f"already on the server, found by {' + '.join(outcome.key)}")
+        linked = self._link(proxy, outcome.activity, f"already on the server, found by {' + '.join(outcome.key)}")
+        if linked.values != linked.agreed:  # what this side says besides is decided like any other difference
+            self.work.again = True
+            return None
+        return linked
 
     def _removed(self, proxy: Proxy, command: Command, because: str) -> Proxy | None:
         """The activity is gone, as asked or before we asked. Returns the proxy when its item has to go as well."""
