@@ -19,7 +19,7 @@ Each step is one user and one verb; `say` tells the reader why. What people do: 
 `sets`, `attaches`, `detaches`, `removes`, `imports`. What must be true: `sees`, `sees_nothing_of`, `server_has`,
 `server_has_nothing_of`, `server_count`, `holds`, `explains`, `knows`, `has_mail`, `suggests`. About records:
 `chooses`, `edits_record`, `undoes_edit`, `keeps_edit`, `removes_record`, `pins`, and `finds`, `counts`, `has_record`,
-`has_no_record`, `has_under` to check.
+`has_no_record`, `has_under` to check. About conflicts: `resolves`, `forgets_answer`, and `copies` to check.
 
 * `saves`: a new item. `uid`, `kind` (event or todo), then properties as in RFC 5545, `start`, `end`, `percent` and
   `body` in short; `lines`: whole content lines; or everything as `text`. `changes`: the same for an item that is
@@ -48,6 +48,10 @@ Each step is one user and one verb; `say` tells the reader why. What people do: 
   away, `renumbers_mail = true` is a mail server that numbers anew, `has_mail` says it is there, `suggests` what
   it might be related to. `shares` may relate: `{ uid, account, opportunity, contacts, employees }`.
 * `syncs = { notes = "words" }`: what a run tells beside its counts; `server_has = { files = [...] }`: attachments.
+* `resolves`: a person answers the conflict of `uid` or `activity`, as `syncengine resolve` does: `take` (`server`,
+  `pim`, `FIELD=server`, …, or several), `set` (`FIELD=VALUE`), `keep_both`, `always` (`item`, `field`, `type`).
+  `forgets_answer` takes a remembered answer back. `copies`: the calendar has a copy with these values, found by its
+  `summary`, `without` these properties.
 * `disconnects = "server"` (or `"calendar"`, `"mailbox"`): it does not answer; with `after writing`, it does what it is
   told and the answer is lost. `reconnects = true` ends it.
 * Records go by `type` and `id`. `chooses = { preset, only }`: what the user works with from now on, as in the
@@ -78,6 +82,7 @@ VERBS = (
     "receives_mail", "loses_mail", "renumbers_mail", "has_mail", "suggests",
     "syncs", "rehearses", "shares", "unshares", "confirms", "disconnects", "reconnects", "days_pass",
     "adds", "sets", "attaches", "detaches", "removes", "imports",
+    "resolves", "copies", "forgets_answer",
     "adds_offline", "sets_offline", "deletes_offline", "relates", "deletes_here", "removes_product", "knows",
     "sees", "sees_nothing_of", "server_has", "server_has_nothing_of", "server_count", "holds", "explains",
     "chooses", "edits_record", "undoes_edit", "keeps_edit", "removes_record", "pins",
@@ -99,7 +104,7 @@ _SHAPES: dict[str, tuple[str, tuple[type, ...]]] = {
         (_WORDS, (str, list)),
     ),
     "syncs": (f'{_A_TABLE}, or "somehow"', (dict, str)),
-    **dict.fromkeys(("unshares", "disconnects"), ("a text", (str,))),
+    **dict.fromkeys(("unshares", "disconnects", "forgets_answer"), ("a text", (str,))),
     "shares": (f"a text, or {_A_TABLE}", (str, dict)),
     **dict.fromkeys(("confirms", "reconnects", "renumbers_mail"), ("true", (bool,))),
     "removes": (f"{_WORDS}, or {_A_TABLE}", (str, list, dict)),

@@ -1,7 +1,7 @@
 """Three-way merge of texts: line by line where there are several lines, else word by word.
 
-What both sides left alone stays; what one side changed is taken; what both changed in the same place, differently, is an
-overlap, for a person. Changes that touch each other overlap too: nobody can know which comes first.
+What both sides left alone stays; what one side changed is taken; what both changed in the same place, differently, is
+an overlap, for a person. Changes that touch each other overlap too: nobody can know which comes first.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def merged(base: str, here: str, there: str) -> str | None:
 
 def merge_parts(base: str, here: str, there: str) -> tuple[Part, ...]:
     """The merged text in pieces, settled ones and overlaps, in order."""
-    if here == there or there == base:
+    if there in (here, base):
         return (here,) if here else ()
     if here == base:
         return (there,) if there else ()
@@ -72,7 +72,7 @@ def _regions(base: list[str], here: list[str], there: list[str]) -> Iterator[Par
 
 
 def _settled(base: str, here: str, there: str) -> Part:
-    if here == there or there == base:
+    if there in (here, base):
         return here
     return there if here == base else Overlap(base, here, there)
 

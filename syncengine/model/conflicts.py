@@ -75,3 +75,6 @@ class Rules:
         """These rules behind remembered answers: those about an item first, then about a field, then about a type."""
         first = sorted(answers, key=lambda r: (r.key is None, r.field is None))
         return replace(self, rules=(*first, *self.rules))
+
+
+ASK_ALWAYS = Rules()

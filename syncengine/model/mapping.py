@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from syncengine.model.commands import NaturalKey
-from syncengine.model.conflicts import Rules
+from syncengine.model.conflicts import ASK_ALWAYS, Rules
 from syncengine.model.filters import ALL, Filter, Preset, View
 from syncengine.model.pim import Kind
 from syncengine.model.recurrence import YEARS
@@ -130,7 +130,7 @@ class Mapping:
     names: ServerNames = ServerNames()
     presets: tuple[Preset, ...] = ()
     always: View | None = None
-    conflicts: Rules = Rules()
+    conflicts: Rules = ASK_ALWAYS
 
     def for_kind(self, kind: Kind) -> TypeMap | None:
         return next((t for t in self.types if t.kind is kind), None)

@@ -1,5 +1,5 @@
-"""What people have said about conflicts and want to be remembered: answers, and pairs that are not the same. Kept in the
-client's state."""
+"""What people have said about conflicts and want to be remembered: answers, and pairs that are not the same.
+They are kept in the client's state."""
 
 from __future__ import annotations
 

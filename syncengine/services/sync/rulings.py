@@ -17,7 +17,10 @@ from syncengine.model.values import Values
 from syncengine.services.remembered import remembered, strangers
 from syncengine.services.sync.server_side import PROBLEMS
 from syncengine.services.sync.work import ODD, Work, as_item_error
+from syncengine.times import iso
 
+SINCE = "held since"
+"""The fact that says since when each conflict waits, by proxy id."""
 _KNOWN = "conflict rules"
 """The fact that says by which rules held conflicts were looked at last."""
 
@@ -39,6 +42,13 @@ class Rulings:
             if known is not None:
                 self.state.amend(self.state.held())
             self.state.set_fact(_KNOWN, digest)
+
+    def note_waiting(self, held: Sequence[Proxy]) -> None:
+        """Note since when each conflict waits. Inside a transaction."""
+        known = self.state.fact(SINCE) or {}
+        now = {p.id: known.get(p.id) or iso(self.work.clock()) for p in held}
+        if now != known:
+            self.state.set_fact(SINCE, now)
 
     def settle(self, batch: Sequence[Proxy]) -> list[Proxy]:
         """The batch, its conflicts settled as far as rules say, with the copies that are to be written. What is settled

@@ -400,12 +400,10 @@ class Sync:
         report.held, report.failed, report.not_shareable = counts["held"], counts["failed"], counts["not_shareable"]
         report.unchanged = max(0, counts["linked"] - len(self.work.touched))
         report.problems = [*(problem for _, _, problem in self.state.problems()), *trouble]
-        report.conflicts = [
-            (p.key, str(p.values.get("description") or ""), h)
-            for p in (self.state.held() if report.held else ())
-            for h in p.held
-        ]
+        held = self.state.held() if report.held else []
+        report.conflicts = [(p.key, str(p.values.get("description") or ""), h) for p in held for h in p.held]
         with self.state.transaction():
+            self.rulings.note_waiting(held)
             self.state.set_fact("under way", None)
             self.state.finish_run(report.run, self.work.clock(), report.state.value, _summary(report))
 
