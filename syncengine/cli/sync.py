@@ -89,6 +89,7 @@ def status(config_path: Path | None, as_json: bool) -> int:
 def explain(uid: str, config_path: Path | None, as_json: bool) -> int:
     """Tell all that is known about one item or activity: UID, activity id or file name."""
     from syncengine import bootstrap, render
+    from syncengine.services.remembered import remembered
 
     config = read_config(config_path)
     with ExitStack() as stack:
@@ -106,7 +107,8 @@ def explain(uid: str, config_path: Path | None, as_json: bool) -> int:
             )
         else:
             directory = state.directory()
-            shown = [render.explain_json(p, state.history(p.key), state.runs(50), directory) for p in found]
+            answers = remembered(state)
+            shown = [render.explain_json(p, state.history(p.key), state.runs(50), directory, answers) for p in found]
     if as_json:
         print_json(shown)
     else:
