@@ -11,6 +11,7 @@ import errno
 import os
 import stat
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 
@@ -101,6 +102,14 @@ class Folder:
 
 def etag_of(status: os.stat_result) -> str:
     return f"{status.st_mtime_ns}-{status.st_size}-{status.st_ino}"
+
+
+def modified_at(status: os.stat_result) -> datetime | None:
+    """When the file was changed last; None for a time no calendar has."""
+    try:
+        return datetime.fromtimestamp(status.st_mtime, UTC)
+    except (OverflowError, ValueError, OSError):
+        return None
 
 
 def _not_there(where: Path) -> NotThere:

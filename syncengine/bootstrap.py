@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from syncengine.services.activity_editing import FromNowOn
     from syncengine.services.alarm import Alarms
     from syncengine.services.client_activities import ClientActivities
+    from syncengine.services.conflicts import Conflicts
     from syncengine.services.removal import Local, Remover
     from syncengine.services.scenario.stage import Postbox
     from syncengine.services.sync import Work
@@ -235,6 +236,28 @@ def client_activities(config: Config, stack: ExitStack) -> ClientActivities:
     stack.callback(state.close)
     stack.enter_context(state.lock())
     return ClientActivities(state, new_id, config.user.zone)
+
+
+def open_conflicts(config: Config, stack: ExitStack, *, writing: bool = False) -> Conflicts:
+    """The conflicts of a client's state, with the mappings that say what they are about; neither side is opened.
+    Raises ConfigError where no run has met the server."""
+    from syncengine.core.wire import greeting_from_json
+    from syncengine.services.client_activities import directory_of
+    from syncengine.services.conflicts import NO_PIM, Conflicts
+    from syncengine.services.removal import NO_SERVER
+    from syncengine.services.sync import Collection, Work
+
+    state = open_state(config)
+    stack.callback(state.close)
+    if writing:
+        stack.enter_context(state.lock())
+    collections = [
+        Collection(p.name, NO_PIM, load_mapping(p.mapping, config), p.share_new, p.share_existing) for p in config.pims
+    ]
+    work = Work(state, NO_SERVER, collections, config.user.addresses, config.user.zone, system_clock, new_id)
+    directory_of(state)  # refuses a state nothing was ever synchronized into
+    work.know(greeting_from_json(state.fact("greeting")))
+    return Conflicts(work)
 
 
 def known_activity(config: Config, stack: ExitStack, key: str) -> tuple[Proxy, Directory]:
@@ -454,10 +477,10 @@ class _Stage:
         path = mapping_folder() / f"{name}.xml"
         return read_mapping(path, edits)
 
-    def pim(self, user: str, *, mails_attendees: bool) -> Pim:
-        from connectors.memory.pim import MemoryPim
+    def pim(self, user: str, *, mails_attendees: bool, clock: Clock) -> Pim:
+        from connectors.memory.pim import Collection, MemoryPim
 
-        return MemoryPim(mails_attendees=mails_attendees)
+        return MemoryPim(Collection(clock=clock), mails_attendees=mails_attendees)
 
     def mailbox(self, user: str) -> Postbox:
         from connectors.memory.mailbox import MemoryMailbox
@@ -486,8 +509,8 @@ class _Stage:
         with self.store.transaction(write=True):
             self.store.remove_record(key)
 
-    def server(self, user: str, generic_owner: str) -> ActivityServer:
-        return embedded(self.store, user, generic_owner, files=self.contents)
+    def server(self, user: str, generic_owner: str, clock: Clock) -> ActivityServer:
+        return embedded(self.store, user, generic_owner, clock=clock, files=self.contents)
 
 
 @cache

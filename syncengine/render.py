@@ -11,6 +11,7 @@ from typing import Any
 from syncengine.core.contents import attachments_of
 from syncengine.errors import Problem, SyncEngineError
 from syncengine.model.activity import FIELDS, SERVER_ONLY, Activity, Origin
+from syncengine.model.conflicts import Rule
 from syncengine.model.directory import Directory
 from syncengine.model.proxy import Held, Proxy, Share, same
 from syncengine.model.report import Doomed, Question, Report, RunState
@@ -341,9 +342,10 @@ def explain_json(
     history: Sequence[Mapping[str, Any]],
     runs: Sequence[Mapping[str, Any]],
     directory: Directory | None = None,
+    answers: Sequence[Rule] = (),
 ) -> dict[str, Any]:
     """All that is known about one item or activity, the reasons of what was done to it included, and, where the
-    directory is known, who its addresses are."""
+    directory is known, who its addresses are. `answers`: those to conflicts that are remembered."""
     done = [
         {"at": r["started"], **a}
         for r in reversed(runs)
@@ -366,6 +368,7 @@ def explain_json(
         "people": people_words(_addresses(proxy), directory) if directory else [],
         "why": _why(proxy),
         "waits": [_held_words(h) for h in proxy.held],
+        "answers": [rule.words for rule in answers if rule.key in (None, proxy.key)],
         "done": done,
         "overwritten": [dict(h) for h in history],
     }
@@ -414,6 +417,7 @@ def explain_text(shown: Mapping[str, Any]) -> str:
     lines += [f"  who:      {words}" for words in shown["people"]]
     lines += [f"  why:      {shown['why']}"] if shown["why"] else []
     lines += [f"  waits:    {words}" for words in shown["waits"]]
+    lines += [f"  answered: {words}" for words in shown["answers"]]
     lines += [f"  {a['at']}  {a['side']} {a['verb']}: {a['because']}" for a in shown["done"]]
     lines += [f"  {h['at']}  {_overwritten(h)}" for h in shown["overwritten"]]
     return "\n".join(lines)

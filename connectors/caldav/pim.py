@@ -197,7 +197,7 @@ class CaldavPim:
         if answer is not None and answer.status in {404, 410}:
             return Missing(href)
         if answer is not None and (text := answer.text(TEXT)):
-            return Resource(href, answer.etag, protocol.with_crlf(text))
+            return Resource(href, answer.etag, protocol.with_crlf(text), answer.modified)
         return self._single(href)
 
     def _single(self, href: str) -> Fetched:
@@ -208,7 +208,7 @@ class CaldavPim:
         if reply.meaning is not Meaning.OK:
             return Unreadable(href, self._refusal(reply, href).problem)
         try:
-            return Resource(href, reply.etag, protocol.with_crlf(reply.text))
+            return Resource(href, reply.etag, protocol.with_crlf(reply.text), reply.modified)
         except UnicodeDecodeError:
             fix = "Open and save it where it comes from."
             return Unreadable(href, Problem("The item is not UTF-8 text.", self._where(href), fix))

@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from email.utils import parsedate_to_datetime
 from html import escape
 from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote_to_bytes, urlsplit
@@ -48,8 +50,8 @@ def multiget(base: str, hrefs: Sequence[str]) -> str:
     """RFC 4791 7.9; `base` is the collection's path."""
     names = "".join(f"<D:href>{escape(base + href)}</D:href>" for href in hrefs)
     return (
-        f"{HEAD}<C:calendar-multiget {SPACES}><D:prop><D:getetag/><C:calendar-data/></D:prop>{names}"
-        "</C:calendar-multiget>"
+        f"{HEAD}<C:calendar-multiget {SPACES}><D:prop><D:getetag/><D:getlastmodified/><C:calendar-data/></D:prop>"
+        f"{names}</C:calendar-multiget>"
     )
 
 
@@ -65,6 +67,10 @@ class Answer:
     @property
     def etag(self) -> str:
         return self.text(f"{DAV}getetag").strip()
+
+    @property
+    def modified(self) -> datetime | None:
+        return http_date(self.text(f"{DAV}getlastmodified"))
 
     def text(self, tag: str) -> str:
         element = self.props.get(tag)
@@ -89,6 +95,15 @@ class Answer:
         if element is None or not len(element):
             return True
         return next(element.iter(f"{DAV}sync-collection"), None) is not None
+
+
+def http_date(text: str) -> datetime | None:
+    """The instant of an HTTP date (RFC 9110 5.6.7); None for anything else, or one without a zone."""
+    try:
+        found = parsedate_to_datetime(text.strip())
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+    return found if found.tzinfo else None
 
 
 def answers(tree: _Element) -> Iterator[Answer]:

@@ -11,6 +11,7 @@ import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import SplitResult, urlsplit
@@ -66,6 +67,10 @@ class Reply:
     @property
     def etag(self) -> str:
         return (self.headers or {}).get("ETag", "").strip()
+
+    @property
+    def modified(self) -> datetime | None:
+        return protocol.http_date((self.headers or {}).get("Last-Modified", ""))
 
     @property
     def text(self) -> str:

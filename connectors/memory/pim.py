@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from enum import Enum, auto
 from itertools import count
 
@@ -68,24 +69,26 @@ class _Stored:
     """Number of the write that made it: the etag."""
     since: int
     """Where it stands in the list of changes; later than `revision` when the listing lagged."""
+    modified: datetime | None = None
 
 
 @dataclass(slots=True)
 class Collection:
     """What the server stores. `graves` are tombstones: href → number of the delete. `gone`: the collection itself
-    was deleted."""
+    was deleted. `clock`: what it stamps its items with; without one it has no stamps."""
 
     items: dict[str, _Stored] = field(default_factory=dict)
     graves: dict[str, int] = field(default_factory=dict)
     lagging: set[str] = field(default_factory=set)
     number: int = 0
     gone: bool = False
+    clock: Callable[[], datetime] | None = None
     identity: int = field(default_factory=lambda: next(_identities))
 
     def put(self, href: str, text: str) -> str:
         """Store `text` and return its etag."""
         self.number += 1
-        self.items[href] = _Stored(text, self.number, self.number)
+        self.items[href] = _Stored(text, self.number, self.number, self.clock() if self.clock else None)
         self.graves.pop(href, None)
         return self.etag(href)
 
@@ -193,7 +196,9 @@ class MemoryPim:
         if Fault.UNREADABLE in faults:
             return Unreadable(href, Problem("The item cannot be read.", href, "Open it in the calendar and save it."))
         stored = self.collection.items.get(href)
-        return Resource(href, self.collection.etag(href), stored.text) if stored else Missing(href)
+        if stored is None:
+            return Missing(href)
+        return Resource(href, self.collection.etag(href), stored.text, stored.modified)
 
     def _expect(self, href: str, etag: str) -> None:
         if href not in self.collection.items:

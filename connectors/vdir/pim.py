@@ -15,7 +15,7 @@ import stat
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from connectors.folder import Folder, etag_of
+from connectors.folder import Folder, etag_of, modified_at
 from syncengine.core.ical.href import href_for
 from syncengine.errors import AlreadyThere, ChangedMeanwhile, ItemError, NotThere
 from syncengine.model.pim import CALENDAR_KINDS, Fetched, Kind, Missing, PimChanges, Resource, Unreadable, Written
@@ -75,7 +75,8 @@ class VdirPim:
     def _read(self, href: str) -> Fetched:
         try:
             with self._folder.opened(href) as (file, status):
-                return Resource(href, etag_of(status), _decoded(file.read(), self.path / href))
+                text = _decoded(file.read(), self.path / href)
+                return Resource(href, etag_of(status), text, modified_at(status))
         except NotThere:
             return Missing(href)
 

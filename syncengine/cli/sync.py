@@ -109,6 +109,7 @@ def explain(uid: str, config_path: Path | None, as_json: bool) -> int:
     """Tell all that is known about one item or activity: UID, activity id or file name."""
     from syncengine import bootstrap, render, render_health
     from syncengine.core.issues import is_about, is_called
+    from syncengine.services.remembered import remembered
 
     config = read_config(config_path)
     with ExitStack() as stack:
@@ -130,8 +131,9 @@ def explain(uid: str, config_path: Path | None, as_json: bool) -> int:
             )
         else:
             directory = state.directory()
+            answers = remembered(state)
             shown = [
-                render.explain_json(p, state.history(p.key), state.runs(50), directory)
+                render.explain_json(p, state.history(p.key), state.runs(50), directory, answers)
                 | render_health.issues_of(i for i in issues if is_about(i, p))
                 for p in found
             ]

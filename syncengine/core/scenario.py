@@ -20,6 +20,7 @@ their client's own records, without the server: `adds_offline`, `sets_offline`, 
 `imports`. What must be true: `sees`, `sees_nothing_of`, `server_has`, `server_has_nothing_of`, `server_count`, `holds`,
 `explains`, `knows`, `has_mail`, `suggests`, `has_issue`. About records: `chooses`, `edits_record`, `undoes_edit`,
 `keeps_edit`, `removes_record`, `pins`, and `finds`, `counts`, `has_record`, `has_no_record`, `has_under` to check.
+About conflicts: `resolves`, `forgets_answer`, and `copies` to check.
 
 * `saves`: a new item. `uid`, `kind` (event or todo), then properties as in RFC 5545, `start`, `end`, `percent` and
   `body` in short; `lines`: whole content lines; or everything as `text`. `changes`: the same for an item that is
@@ -56,6 +57,10 @@ their client's own records, without the server: `adds_offline`, `sets_offline`, 
 * `syncs = { notes = "words" }`: what a run tells beside its counts; `server_has = { files = [...] }`: attachments.
 * `confirms = true`: a person accepts what the last run that asked was about; `reverts`: takes it back, `how` it is said
   to be. `replaces_calendar = [{ … }, …]`: another calendar, with these items, answers under the same address.
+* `resolves`: a person answers the conflict of `uid` or `activity`, as `syncengine resolve` does: `take` (`server`,
+  `pim`, `FIELD=server`, …, or several), `set` (`FIELD=VALUE`), `keep_both`, `always` (`item`, `field`, `type`).
+  `forgets_answer` takes a remembered answer back. `copies`: the calendar has a copy with these values, found by its
+  `summary`, `without` these properties.
 * `disconnects = "server"` (or `"calendar"`, `"mailbox"`): it does not answer; with `after writing`, it does what it is
   told and the answer is lost. `reconnects = true` ends it.
 * Records go by `type` and `id`. `chooses = { preset, only }`: what the user works with from now on, as in the
@@ -87,6 +92,7 @@ VERBS = (
     "syncs", "rehearses", "undoes", "shares", "unshares", "confirms", "reverts", "replaces_calendar",
     "disconnects", "reconnects", "days_pass", "minutes_pass", "retries", "ignores", "has_issue",
     "adds", "sets", "attaches", "detaches", "removes", "imports",
+    "resolves", "copies", "forgets_answer",
     "adds_offline", "sets_offline", "deletes_offline", "relates", "deletes_here", "removes_product", "knows",
     "sees", "sees_nothing_of", "server_has", "server_has_nothing_of", "server_count", "holds", "explains",
     "chooses", "edits_record", "undoes_edit", "keeps_edit", "removes_record", "pins",
@@ -108,7 +114,7 @@ _SHAPES: dict[str, tuple[str, tuple[type, ...]]] = {
         (_WORDS, (str, list)),
     ),
     "syncs": (f'{_A_TABLE}, or "somehow"', (dict, str)),
-    **dict.fromkeys(("unshares", "disconnects", "retries", "ignores"), ("a text", (str,))),
+    **dict.fromkeys(("unshares", "disconnects", "retries", "ignores", "forgets_answer"), ("a text", (str,))),
     "shares": (f"a text, or {_A_TABLE}", (str, dict)),
     **dict.fromkeys(("reconnects", "renumbers_mail"), ("true", (bool,))),
     "confirms": (f"true, or {_A_TABLE}", (bool, dict)),

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from syncengine.model.commands import NaturalKey
+from syncengine.model.conflicts import ASK_ALWAYS, Rules
 from syncengine.model.filters import ALL, Filter, Preset, View
 from syncengine.model.pim import Kind
 from syncengine.model.recurrence import YEARS
@@ -23,14 +24,6 @@ class Direction(StrEnum):
     BOTH = "both"
     UP = "up"
     DOWN = "down"
-
-
-class Policy(StrEnum):
-    """What settles a field that was changed differently on both sides (CON-1)."""
-
-    ASK = "ask"
-    SERVER = "server"
-    PIM = "pim"
 
 
 class Authority(StrEnum):
@@ -62,7 +55,6 @@ class FieldMap:
     authority: Authority = Authority.CLIENT
     value_map: str | None = None
     private: str | None = None
-    policy: Policy = Policy.ASK
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +119,7 @@ class ServerNames:
 class Mapping:
     """A whole mapping file. `digest` changes whenever its meaning may have. years: for how long an endless rule that
     equals none of the `patterns` is told, by its FREQ (REC-4). presets: the views a user may choose (VIS-3). always:
-    what no choice reaches beyond."""
+    what no choice reaches beyond. conflicts: what settles them."""
 
     name: str
     digest: str
@@ -138,6 +130,7 @@ class Mapping:
     names: ServerNames = ServerNames()
     presets: tuple[Preset, ...] = ()
     always: View | None = None
+    conflicts: Rules = ASK_ALWAYS
 
     def for_kind(self, kind: Kind) -> TypeMap | None:
         return next((t for t in self.types if t.kind is kind), None)

@@ -9,7 +9,8 @@ The `text` of a message is its header block alone (RFC 5322, one field per line 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 
 from syncengine.errors import Problem
@@ -49,11 +50,13 @@ MOST_BYTES = 25_000_000
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """A stored item. `text` is what the side stores, byte for byte when encoded as UTF-8 again."""
+    """A stored item. `text` is what the side stores, byte for byte when encoded as UTF-8 again. `modified`: when the
+    side itself says it was written last; a stamp alone is no difference."""
 
     href: str
     etag: str
     text: str
+    modified: datetime | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

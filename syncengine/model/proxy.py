@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import date
+from datetime import date, datetime
 from enum import StrEnum
 
 from syncengine.model.activity import Activity, Origin
@@ -31,6 +31,7 @@ class Share(StrEnum):
     UNSHARED = "unshared"  # the user took it out, or the server deleted its activity: never linked again by itself
     DROPPED = "deleted here"  # the user wants no item here; the activity stays, and so does the user on its team
     DELETED = "to be deleted"  # the user deleted the activity with this program; the next run passes it on
+    COPY = "to be written as a copy"  # an entry to be made of values that were not taken; it is the user's own then
     RESTORED = "to be put back"  # the item is gone, and somebody wants it back: the next run writes it again
 
 
@@ -81,13 +82,15 @@ class KnownItem:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What waits for a person: a field in conflict with its three values, or, with an empty field, a whole record."""
+    """What waits for a person: a field in conflict with its three values, or, with an empty field, a whole record.
+    `conflict`: which kind it is, to be answered with "resolve"; empty for what waits for something else."""
 
     field: str
     because: str
     base: Value = None
     here: Value = None
     there: Value = None
+    conflict: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +112,7 @@ class Proxy:
     alone: Alone = Alone.NO
     more_from: date | None = None  # the day from which a sync can tell the server more of an endless series (REC-4)
     shown: Values = field(default_factory=dict)
+    modified: datetime | None = None  # when its side says the item was changed last by somebody else than us
     undone: frozenset[str] = frozenset()  # fields a run changed and somebody undid: held until one says what stands
 
     @property

@@ -7,8 +7,9 @@ import pytest
 
 from syncengine.core.mapping.parse import LARGEST, parse
 from syncengine.errors import ConfigError
+from syncengine.model.conflicts import Conflict, Loser, Policy, Rules
 from syncengine.model.filters import Comparison, Condition, Filter
-from syncengine.model.mapping import Authority, Direction, Pattern, Policy
+from syncengine.model.mapping import Authority, Direction, Mapping, Pattern
 from syncengine.model.pim import Kind
 from tests.core.mapping_world import EVENTS, FOLDER, SCHEMA, TODOS, shipped
 
@@ -119,7 +120,11 @@ MISTAKES = [
         ['m.xml:24: the natural key names "location", which this type does not map up; choose one of: "description", '
          '"display_in", "integration_id", "owner", "priority", "type"'],
     ),
-    (('policy="server"', 'policy="newest"'), ['m.xml:33: <rule policy="newest"> is not allowed; choose one of: "ask", "pim", "server"']),
+    (('policy="server"', 'policy="newer"'), ['m.xml:33: <rule policy="newer"> is not allowed; did you mean "newest"?']),
+    (('policy="server"', 'conflict="delete" policy="newest"'),
+     ['m.xml:33: a deletion cannot be settled by "newest"; write policy="server", "pim" or "ask": the record is restored '
+      'or deleted as a whole',
+      'm.xml:33: a deletion is not about one field; take field out, or write conflict="change"']),
     (('direction="up"', 'direction="upp"'), ['m.xml:16: <field direction="upp"> is not allowed; did you mean "up"?',
      'm.xml:16: the converter "owner" does not go down; write direction="up"']),
     (('rule field="owner"', 'rule field="location"'),
@@ -259,7 +264,11 @@ def test_the_default_mapping_is_read_as_it_stands() -> None:
     assert TODOS.natural_keys == (("integration_id", "owner"), ("description", "owner"))
     assert (EVENTS.pim_defaults, EVENTS.filter) == ({"transp": "OPAQUE"}, Filter())
     rows = {row.field: row for row in EVENTS.fields}
-    assert (rows["owner"].policy, rows["description"].policy) == (Policy.SERVER, Policy.ASK)
+    change, met = (
+        mapping.conflicts.settle(c, "calendar", "owner").policy for c in (Conflict.CHANGE, Conflict.DUPLICATE)
+    )
+    assert (change, met) == (Policy.SERVER, Policy.SERVER)
+    assert mapping.conflicts.settle(Conflict.CHANGE, "calendar", "description").policy is Policy.ASK
     assert (rows["employees"].authority, rows["employees"].direction) == (Authority.SERVER, Direction.UP)
     assert (rows["comments"].private, rows["planned"].private) == ("", None)
 
@@ -359,7 +368,24 @@ def test_rules_settle_policies_in_order() -> None:
     text = SMALL.replace(
         '<conflicts default="ask">', '<conflicts default="pim"><rule type="todo" field="priority" policy="ask"/>'
     )
-    rows = {row.field: row.policy for row in read(text).types[0].fields}  # type: ignore[attr-defined]
-    assert rows == {"description": Policy.PIM, "priority": Policy.ASK, "owner": Policy.SERVER}
-    text = SMALL.replace("<rule field", '<rule type="todo" policy="pim"/><rule field')
-    assert {row.policy for row in read(text).types[0].fields} == {Policy.PIM}  # type: ignore[attr-defined]
+    assert policies(text) == [Policy.PIM, Policy.ASK, Policy.SERVER]
+    assert policies(SMALL.replace("<rule field", '<rule type="todo" policy="pim"/><rule field')) == [Policy.PIM] * 3
+
+
+def policies(text: str) -> list[Policy]:
+    rules = conflicts(text)
+    return [rules.settle(Conflict.CHANGE, "todo", name).policy for name in ("description", "priority", "owner")]
+
+
+def conflicts(text: str) -> Rules:
+    found = read(text)
+    assert isinstance(found, Mapping)
+    return found.conflicts
+
+
+def test_deletions_and_duplicates_are_settled_by_rules_that_name_them_alone() -> None:
+    rules = conflicts(SMALL.replace('<conflicts default="ask">', '<conflicts default="server" loser="copy">'))
+    assert rules.settle(Conflict.CHANGE, "todo", "description").policy is Policy.SERVER
+    assert rules.settle(Conflict.DELETE, "todo").policy is Policy.ASK
+    assert rules.settle(Conflict.DUPLICATE, "todo", "description").policy is Policy.ASK
+    assert rules.settle(Conflict.CHANGE, "todo", "owner").loser is Loser.COPY

@@ -12,14 +12,15 @@ from syncengine.core.sync.merge import Merge, Rows, merge
 from syncengine.core.sync.reconcile import pulled, stored
 from syncengine.core.sync.roles import Role
 from syncengine.model.activity import Activity
-from syncengine.model.mapping import Direction, FieldMap, Policy
+from syncengine.model.conflicts import Conflict
+from syncengine.model.mapping import Direction, FieldMap
 from syncengine.model.proxy import Held, Proxy, same
 from syncengine.model.values import Values
 
 ROWS: Rows = {
     "description": FieldMap("description", "summary", "text"),
-    "location": FieldMap("location", "location", "text", policy=Policy.SERVER),
-    "comments": FieldMap("comments", "description", "text", policy=Policy.PIM),
+    "location": FieldMap("location", "location", "text"),
+    "comments": FieldMap("comments", "description", "text"),
     "priority": FieldMap("priority", "priority", "value-map", direction=Direction.DOWN),
     "owner": FieldMap("owner", "organizer", "owner", direction=Direction.UP),
 }
@@ -73,7 +74,9 @@ def test_the_same_change_on_both_sides_only_moves_the_base() -> None:
 
 def test_a_conflict_keeps_all_three_values() -> None:
     found = merged({"description": "Lunch"}, {"description": "Early"}, {"description": "Late"})
-    assert found.held == (Held("description", "changed differently on both sides", "Lunch", "Early", "Late"),)
+    assert found.held == (
+        Held("description", "changed differently on both sides", "Lunch", "Early", "Late", Conflict.CHANGE),
+    )
     assert (found.push, found.pull, found.here, found.there) == ({}, {}, True, True)
 
 
@@ -84,12 +87,6 @@ def test_a_conflict_in_one_field_does_not_stop_the_others() -> None:
     )
     assert (found.push, found.pull) == ({"location": "Bar"}, {"account": "b"})
     assert [h.field for h in found.held] == ["description"]
-
-
-def test_the_policy_decides_where_there_is_one() -> None:
-    base = {"location": "Canteen", "comments": "old"}
-    found = merged(base, {"location": "Bar", "comments": "mine"}, {"location": "Café", "comments": "theirs"})
-    assert (found.push, found.pull, found.held) == ({"comments": "mine"}, {"location": "Café"}, ())
 
 
 def test_in_a_field_no_item_shows_the_server_wins() -> None:

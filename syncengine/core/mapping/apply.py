@@ -9,7 +9,7 @@ the user sets the item to just what that value shows as, the value itself goes u
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime
 
@@ -129,9 +129,13 @@ def _told(item: Item, type_map: TypeMap, context: Context) -> Translation | NotT
 
 def recurring(type_map: TypeMap) -> frozenset[str]:
     """The fields that say together when a series takes place, its first occurrence included."""
-    rows = _moving(type_map, Direction.DOWN)
-    anchors = ("dtstart", "dtend")
-    return frozenset(r.field for r in rows if CONVERTERS[r.converter].recurring or r.pim in anchors)
+    return recurring_among(type_map.fields)
+
+
+def recurring_among(rows: Iterable[FieldMap]) -> frozenset[str]:
+    """The same of the rows of a type."""
+    up_rows = (row for row in rows if row.direction is not Direction.DOWN)
+    return frozenset(r.field for r in up_rows if CONVERTERS[r.converter].recurring or r.pim in ("dtstart", "dtend"))
 
 
 def told_before(item: Item, there: Values, type_map: TypeMap, context: Context) -> bool:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from collections.abc import Mapping as Map
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, TypeVar
 
+from syncengine.core.mapping.conflict_rules import read_conflicts
 from syncengine.core.mapping.converters import CONVERTERS, Converter
 from syncengine.core.mapping.grammar import Complaint, nearest
 from syncengine.core.mapping.presets import read_presets
@@ -24,7 +25,6 @@ from syncengine.model.mapping import (
     FieldMap,
     Mapping,
     Pattern,
-    Policy,
     Private,
     ServerNames,
     TypeMap,
@@ -65,13 +65,14 @@ class Reading:
         return Mapping(
             name=_said(root, "name") or "",
             digest="",
-            types=self.settle(root, types),
+            types=tuple(types),
             value_maps=self.value_maps,
             patterns=self.patterns,
             years=tuple(sorted(years.items())),
             names=ServerNames(self.names, self.values),
             presets=presets,
             always=always,
+            conflicts=read_conflicts(self, root, types),
         )
 
     # Words for what is wrong
@@ -324,36 +325,6 @@ class Reading:
         for value in values:
             self.check_value(el, known, value)
         return Condition(known, comparison, values)
-
-    # Conflicts
-
-    def settle(self, root: _Element, types: list[TypeMap]) -> tuple[TypeMap, ...]:
-        """The types with every row's conflict policy: the first rule that fits, else the default."""
-        el = root.find("conflicts")
-        default = Policy.ASK if el is None else _enum(el, "default", Policy.ASK)
-        rules = [rule for r in root.iterfind("conflicts/rule") if (rule := self.rule(r, types))]
-
-        def policy(type_name: str, name: str) -> Policy:
-            fitting = (p for t, f, p in rules if t in (None, type_name) and f in (None, name))
-            return next(fitting, default)
-
-        return tuple(
-            replace(t, fields=tuple(replace(row, policy=policy(t.name, row.field)) for row in t.fields)) for t in types
-        )
-
-    def rule(self, el: _Element, types: list[TypeMap]) -> tuple[str | None, str | None, Policy] | None:
-        type_name, said = _said(el, "type"), _said(el, "field")
-        names = {t.name for t in types}
-        if type_name is not None and type_name not in names:
-            self.wrong(el, f'unknown type "{type_name}"', nearest(type_name, names, '"{}"'))
-            return None
-        known = self.field_name(el, said) if said is not None else None
-        mapped = {row.field for t in types for row in t.fields if type_name in (None, t.name)}
-        if known and known not in mapped:
-            self.wrong(el, f'the rule names "{said}", which no row maps', nearest(known, mapped, '"{}"'))
-        if said is not None and known is None:
-            return None
-        return type_name, known, _enum(el, "policy", Policy.ASK)
 
 
 def _line(el: _Element) -> int:

@@ -46,6 +46,7 @@ def adopt(
         hold=hold(item, type_map, me),
         alone=why,
         more_from=more_from(item, type_map, me),
+        modified=resource.modified,
     )
 
 
@@ -90,6 +91,7 @@ def absorb(proxy: Proxy, pim: str, resource: Resource, new: Item, type_map: Type
         seen = replace(seen, more_from=later)
     lists = {n: united(n, before[n], v, proxy.values.get(n)) for n, v in moved.items() if n in before and _is_list(n)}
     shown = {name: value for name, value in proxy.shown.items() if name not in moved}
+    seen = replace(seen, modified=resource.modified if moved else proxy.modified)
     return replace(seen, values={**proxy.values, **moved, **lists, **_renamed(proxy, state)}, shown=shown)
 
 

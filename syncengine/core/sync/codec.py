@@ -4,7 +4,7 @@ activity is only what differs from them."""
 from __future__ import annotations
 
 import json
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 from syncengine.model.activity import Activity, Origin, field_type
@@ -34,7 +34,7 @@ def dump(proxy: Proxy) -> str:
     if shadow := _difference(proxy.shadow, proxy.values):
         doc["shadow"] = shadow
     if proxy.held:
-        doc["held"] = [[h.field, h.because, to_json(h.base), to_json(h.here), to_json(h.there)] for h in proxy.held]
+        doc["held"] = [_held_to_json(h) for h in proxy.held]
     if proxy.hold:
         doc["hold"] = proxy.hold
     if proxy.alone:
@@ -43,6 +43,8 @@ def dump(proxy: Proxy) -> str:
         doc["more_from"] = proxy.more_from.isoformat()
     if proxy.shown:
         doc["shown"] = _record(proxy.shown)
+    if proxy.modified:
+        doc["modified"] = proxy.modified.isoformat()
     if proxy.undone:
         doc["undone"] = sorted(proxy.undone)
     return json.dumps(doc, ensure_ascii=False, separators=(",", ":"))
@@ -73,6 +75,7 @@ def load(identity: str, kind: str | None, share: str, there: str, doc: str, item
         Alone(raw.get("alone", "")),
         date.fromisoformat(raw["more_from"]) if "more_from" in raw else None,
         _values(raw.get("shown", {})),
+        datetime.fromisoformat(raw["modified"]) if "modified" in raw else None,
         frozenset(raw.get("undone", ())),
     )
 
@@ -103,7 +106,11 @@ def _apply(base: Values, difference: dict[str, Any]) -> Values:
     return values
 
 
+def _held_to_json(held: Held) -> list[Any]:
+    return [held.field, held.because, to_json(held.base), to_json(held.here), to_json(held.there), held.conflict]
+
+
 def _held(raw: list[Any]) -> Held:
-    field, because, *values = raw
+    field, because, *values = raw[:5]
     base, here, there = (None if v is None else from_json(v, field_type(field)) for v in values)
-    return Held(field, because, base, here, there)
+    return Held(field, because, base, here, there, raw[5] if len(raw) > 5 else "")

@@ -29,7 +29,8 @@ def parts(
         return None
     keys = [*item.parts, *_extra(item, me)]
     found, texts = read_parts(resource.text, wanted, keys) if keys else {}, cut_all(resource.text, keys) if keys else {}
-    named = ((Resource(part_href(resource.href, key), resource.etag, texts[key]), found[key]) for key in keys)
+    at = resource.modified
+    named = ((Resource(part_href(resource.href, key), resource.etag, texts[key], at), found[key]) for key in keys)
     return [(part, one) for part, one in named if isinstance(one, Item)]
 
 
@@ -50,7 +51,7 @@ def restated(
         item = items[key]
         if isinstance(item, Item) and proxy.item:
             part = Resource(part_href(resource.href, key), resource.etag, texts[key])
-            seen = absorb(proxy, proxy.item.pim, part, item, type_map, me)
+            seen = replace(absorb(proxy, proxy.item.pim, part, item, type_map, me), modified=proxy.modified)
             found.append(_as_written(proxy, seen) if proxy.id in ours else seen)
     return found
 

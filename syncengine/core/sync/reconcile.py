@@ -16,6 +16,7 @@ from syncengine.core.sync.merge import Merge, Rows, merge
 from syncengine.core.sync.roles import Role, role_in
 from syncengine.model.activity import Activity, Origin, field_type
 from syncengine.model.commands import Command, Delete, Insert, Leave, NaturalKey, Outcome, Removed, Stored, Update
+from syncengine.model.conflicts import Conflict
 from syncengine.model.mapping import Authority
 from syncengine.model.proxy import Alone, Held, Proxy, Share, There, same
 from syncengine.model.values import SETS, FieldType, Value, Values
@@ -262,7 +263,7 @@ def _restore(d: Decision, merged: Merge | None, keys: tuple[NaturalKey, ...], co
 
 
 def _hold(d: Decision, merged: Merge | None, keys: tuple[NaturalKey, ...], command_id: str) -> Decision:
-    return replace(d, proxy=replace(d.proxy, held=(Held("", d.because),)))
+    return replace(d, proxy=replace(d.proxy, held=(Held("", d.because, conflict=Conflict.DELETE),)))
 
 
 _CARRY_OUT = {
@@ -306,7 +307,15 @@ def stored(proxy: Proxy, sent: Values, activity: Activity, rows: Rows) -> Proxy:
         agreed[name] = value
         if values.get(name) == value and _servers(name, rows):
             values[name] = agreed[name] = activity.values.get(name)
-    return replace(proxy, server=activity, there=There.LIVE, values=values, agreed=agreed, stored=base)
+    server = _with_others_stamp(activity, proxy) if sent else activity
+    return replace(proxy, server=server, there=There.LIVE, values=values, agreed=agreed, stored=base)
+
+
+def _with_others_stamp(activity: Activity, proxy: Proxy) -> Activity:
+    """What we have written ourselves makes the activity no newer: what waits is still compared with the change of
+    whoever made it."""
+    before = proxy.server.values.get("updated") if proxy.server else None
+    return replace(activity, values={**activity.values, "updated": before}) if before else activity
 
 
 def still_undone(proxy: Proxy) -> frozenset[str]:

@@ -14,6 +14,7 @@ from syncengine import render
 from syncengine.core.directory_file import parse_directory
 from syncengine.errors import Stopped, SyncEngineError
 from syncengine.model.scenario import Scenario, Step, Verdict
+from syncengine.ports import Pim
 from syncengine.services.scenario.client import (
     adds_offline,
     deletes_here,
@@ -23,6 +24,7 @@ from syncengine.services.scenario.client import (
     removes_product,
     sets_offline,
 )
+from syncengine.services.scenario.conflicts import copies, forgets_answer, resolves
 from syncengine.services.scenario.deeds import (
     adds,
     answers,
@@ -113,14 +115,19 @@ def _enter(here: Play, stack: ExitStack) -> None:
         actor = Actor(
             name,
             employee.addresses[0],
-            shared.pim if shared else here.stage.pim(name, mails_attendees=settings.get("mails_attendees", False)),
+            shared.pim if shared else _pim(here, name, settings),
             here.stage.state(name),
-            here.stage.server(employee.addresses[0], GENERIC_OWNER),
+            here.stage.server(employee.addresses[0], GENERIC_OWNER, lambda: here.now),
             settings,
             shared.mailbox if shared else here.stage.mailbox(name) if _has_mail(here) else None,
         )
         stack.callback(lambda actor=actor: actor.state.close())  # type: ignore[misc]
         here.actors[name] = actor
+
+
+def _pim(here: Play, name: str, settings: Mapping[str, Any]) -> Pim:
+    mails = settings.get("mails_attendees", False)
+    return here.stage.pim(name, mails_attendees=mails, clock=lambda: here.now)
 
 
 def _has_mail(here: Play) -> bool:
@@ -199,6 +206,9 @@ _VERBS: Mapping[str, Callable[[Play, Actor, Any], None]] = {
     "removes_product": removes_product,
     "deletes_here": deletes_here,
     "adds_offline": adds_offline,
+    "resolves": resolves,
+    "copies": copies,
+    "forgets_answer": forgets_answer,
     "sets_offline": sets_offline,
     "deletes_offline": deletes_offline,
     "relates": relates,

@@ -16,6 +16,7 @@ from syncengine.model.mapping import Mapping as MappingFile
 from syncengine.model.pim import Missing, Resource
 from syncengine.model.scenario import Scenario
 from syncengine.ports import ActivityServer, ClientState, Mailbox, Pim
+from syncengine.times import Clock
 
 DIRECTORY = """{
   "employees": [
@@ -48,7 +49,7 @@ class Stage(Protocol):
 
     def mapping(self, name: str, edits: Sequence[tuple[str, str]]) -> MappingFile: ...
 
-    def pim(self, user: str, *, mails_attendees: bool) -> Pim: ...
+    def pim(self, user: str, *, mails_attendees: bool, clock: Clock) -> Pim: ...
 
     def mailbox(self, user: str) -> Postbox: ...
 
@@ -61,7 +62,7 @@ class Stage(Protocol):
 
     def remove_record(self, key: RecordKey) -> None: ...
 
-    def server(self, user: str, generic_owner: str) -> ActivityServer: ...
+    def server(self, user: str, generic_owner: str, clock: Clock) -> ActivityServer: ...
 
 
 class Untrue(Exception):

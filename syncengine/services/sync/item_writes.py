@@ -278,7 +278,7 @@ class ItemWrites:
             with self.state.transaction():
                 if after is not None and proxy is not None:
                     before = self.state.resource(write.pim, write.href)
-                    share = after.share if proxy.share is Share.RESTORED else proxy.share
+                    share = after.share if proxy.share in (Share.RESTORED, Share.COPY) else proxy.share
                     self._settle(proxy, write, replace(after, share=share), doc.get("run", ""))
                     if before is not None and after.item is not None:
                         now = Resource(write.href, after.item.etag, after.item.text)

@@ -27,6 +27,7 @@ from syncengine.model.item import Item
 from syncengine.model.mapping import TypeMap
 from syncengine.model.pim import Fetched, Kind, Missing, Resource, Unreadable
 from syncengine.model.proxy import KnownItem, Proxy, Share, There
+from syncengine.services.remembered import strangers
 from syncengine.services.sync import guards
 from syncengine.services.sync.work import BATCH, ODD, Collection, Work, as_item_error
 
@@ -46,6 +47,7 @@ class PimSide:
         self.known_parts: dict[str, list[KnownItem]] = {}  # of the batch being settled, by resource
         self.listed: AbstractSet[str] = frozenset()
         self.in_doubt = False
+        self.strangers = strangers(self.state)
         first_contact = self.state.fact(f"seen:{self.name}") is None
         self.shares = collection.share_existing if first_contact else collection.share_new
 
@@ -475,7 +477,7 @@ class PimSide:
         keys = {p.id: () if p.alone else keys_of_item(p.values, self._type(item.kind)) for p, item in adopted}
         waiting = self.state.waiting((key for texts in keys.values() for key in texts), "activity")
         for proxy, item in adopted:
-            if partner := pairs(keys[proxy.id], waiting):
+            if partner := pairs(keys[proxy.id], self._not_strangers(proxy, waiting)):
                 waiting = [(key, waiter) for key, waiter in waiting if waiter != partner]
                 try:
                     self._meet(proxy, item, partner)
@@ -484,6 +486,15 @@ class PimSide:
                     self._failed(proxy.item.href, as_item_error(e))
             else:
                 self.work.save([proxy], dirty=proxy.share is Share.SHARED)
+
+    def _not_strangers(self, proxy: Proxy, candidates: list[tuple[str, str]]) -> list[tuple[str, str]]:
+        """Without those of which a person has said that they are not the same as this item."""
+        uid = proxy.item.uid if proxy.item else ""
+        others = {activity for known, activity in self.strangers if known == uid}
+        if not others:
+            return candidates
+        waiting = self.state.proxies(identity for _, identity in candidates)
+        return [(k, i) for k, i in candidates if waiting[i].activity_id not in others]
 
     def _meet(self, proxy: Proxy, item: Item, partner: str) -> None:
         waiter = self.state.proxies([partner])[partner]

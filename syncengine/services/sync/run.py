@@ -17,6 +17,7 @@ from syncengine.core.ical.href import split_href
 from syncengine.core.mapping.apply import up
 from syncengine.core.sync.absorb import extended, snapshot
 from syncengine.core.sync.alike import alike
+from syncengine.core.sync.copies import writing
 from syncengine.core.sync.correlate import texts_taken
 from syncengine.core.sync.reconcile import Decision, Verdict, decide
 from syncengine.core.sync.reflect import (
@@ -52,6 +53,7 @@ from syncengine.services.sync.pim_side import PimSide
 from syncengine.services.sync.records_side import RecordsSide
 from syncengine.services.sync.remapping import Remapping
 from syncengine.services.sync.restoring import Restoring
+from syncengine.services.sync.rulings import Rulings
 from syncengine.services.sync.server_side import PROBLEMS, SIDE, ServerSide, held_back
 from syncengine.services.sync.work import BATCH, ODD, Work, as_item_error
 
@@ -72,6 +74,7 @@ class Sync:
         self.cut_short = False
         self.messages = Messages(work)
         self.contents = ContentSide(work, self.messages)
+        self.rulings = Rulings(work)
 
     def run(self) -> Report:
         """Synchronize. Errors of items are in the report; those of a side end the run, raised after what was done is
@@ -110,6 +113,7 @@ class Sync:
         self._remember_server()
         self._recover()
         Remapping(self.work).run()
+        self.rulings.look_again()
         failed: list[SideError] = []
         for attempt in range(PASSES):
             self.work.again = False
@@ -293,12 +297,17 @@ class Sync:
 
     def _settle_batch(self, batch: Sequence[Proxy]) -> None:
         self.work.busy = True
-        batch = self.messages.complete([p for p in batch if p.id not in self.work.waiting])
+        batch = [p for p in batch if p.id not in self.work.waiting]
+        copies = [Reflection(p, writing(p)) for p in batch if p.share is Share.COPY]
+        batch = self.messages.complete([p for p in batch if p.share is not Share.COPY])
         waiting = [replace(p, share=Share.NEVER) for p in batch if self._is_guests_change(p)]
         if waiting:
             with self.state.transaction():
                 self.work.save(waiting, dirty=False)
             batch = [p for p in batch if p.id not in {w.id for w in waiting}]
+        batch = self.rulings.settle(batch)
+        copies += [Reflection(p, writing(p)) for p in batch if p.share is Share.COPY]
+        batch = [p for p in batch if p.share is not Share.COPY]
         decisions = [d for p in batch if p.share is not Share.NEVER and (d := self._decide(p)) is not None]
         decisions = self.contents.send(decisions, self._decide)
         ended = [d.proxy for d in decisions if held_back(d)]
@@ -309,8 +318,9 @@ class Sync:
             for d in (d for d in decisions if d.verdict is Verdict.UNLINK and held_back(d)):
                 self.work.trace(Trace(d.proxy.id, d.proxy.key, "server", Deed.UNLINKED, d.because))
             self.state.forget(forgotten)
-        self._put_back([d for d in decisions if d.verdict is Verdict.RESTORE])
-        writes = [Reflection(d.proxy, w) for d in decisions if (w := _item_write(d)) is not None]
+        if not self.work.local_only:
+            self._put_back([d for d in decisions if d.verdict is Verdict.RESTORE])
+        writes = copies + [Reflection(d.proxy, w) for d in decisions if (w := _item_write(d)) is not None]
         rest = [d for d in decisions if not held_back(d) and d.verdict not in _ITEM_ONLY]
         live = self.server_side.tell(self._by_free_keys(rest))
         if self.work.local_only:
@@ -356,9 +366,11 @@ class Sync:
             if isinstance(d.command, Insert)
         }
         taken = {text for text, _ in self.state.waiting((t for found in texts.values() for t in found), "item")}
+        known = {uid for uid, _ in self.rulings.strangers}  # they have met something that they are not
         return [
             replace(d, command=replace(d.command, keys=tuple(k for k in d.command.keys if "integration_id" in k)))
-            if isinstance(d.command, Insert) and taken.intersection(texts[d.proxy.id])
+            if isinstance(d.command, Insert)
+            and (taken.intersection(texts[d.proxy.id]) or (d.proxy.item is not None and d.proxy.item.uid in known))
             else d
             for d in decisions
         ]
@@ -475,12 +487,10 @@ class Sync:
         report.held, report.failed, report.not_shareable = counts["held"], counts["failed"], counts["not_shareable"]
         report.unchanged = max(0, counts["linked"] - len(self.work.touched))
         report.problems = [*(i.problem for i in self.state.issues() if i.state is not IssueState.IGNORED), *trouble]
-        report.conflicts = [
-            (p.key, str(p.values.get("description") or ""), h)
-            for p in (self.state.held() if report.held else ())
-            for h in p.held
-        ]
+        held = self.state.held() if report.held else []
+        report.conflicts = [(p.key, str(p.values.get("description") or ""), h) for p in held for h in p.held]
         with self.state.transaction():
+            self.rulings.note_waiting(held)
             self.state.set_fact("under way", None)
             if report.state is RunState.DONE:
                 braking.finished(self.work)

@@ -31,6 +31,7 @@ from syncengine.model.commands import (
 from syncengine.model.issue import Issue
 from syncengine.model.pim import Kind
 from syncengine.model.proxy import Proxy, Share, There
+from syncengine.services.remembered import strangers
 from syncengine.services.sync.work import ODD, Work, as_item_error
 
 SIDE = "server"
@@ -121,7 +122,7 @@ class ServerSide:
             return
         if type_map is not None:
             keys = keys_of_activity(activity, type_map)
-            partner = pairs(keys, self.state.waiting(keys, "item"))
+            partner = pairs(keys, self._not_strangers(activity, self.state.waiting(keys, "item")))
             if partner is not None:
                 self._meets(self.state.proxies([partner])[partner], activity)
                 return
@@ -137,7 +138,7 @@ class ServerSide:
             self.work.save([replace(proxy, there=There.LEFT)], dirty=True)
             return
         keys = keys_of_activity(activity, type_map) if type_map else ()
-        partner = pairs(keys, self.state.waiting(keys, "item"))
+        partner = pairs(keys, self._not_strangers(activity, self.state.waiting(keys, "item")))
         found = self.state.proxies([partner]).get(partner) if partner else None
         if found is None or found.server is not None:
             self.work.save([proxy], dirty=True)
@@ -150,6 +151,14 @@ class ServerSide:
             self.work.save([replace(proxy, server=activity, there=There.LIVE)], dirty=True)
         else:
             self._link(proxy, activity, "the same on both sides")
+
+    def _not_strangers(self, activity: Activity, candidates: list[tuple[str, str]]) -> list[tuple[str, str]]:
+        """Without those of which a person has said that they are not the same as this activity."""
+        uids = {uid for uid, other in strangers(self.state) if other == activity.id} if candidates else set()
+        if not uids:
+            return candidates
+        waiting = self.state.proxies(identity for _, identity in candidates)
+        return [(k, i) for k, i in candidates if (item := waiting[i].item) is None or item.uid not in uids]
 
     def _link(self, proxy: Proxy, activity: Activity, because: str, *, joined: bool = False) -> Proxy:
         type_map = self.work.type_of(proxy)
@@ -263,7 +272,7 @@ class ServerSide:
             return False
         type_map = type_for(self.work.mapping_for(activity.values), activity.values)
         keys = keys_of_activity(activity, type_map) if type_map else ()
-        found = pairs(keys, self.state.waiting(keys, "item"))
+        found = pairs(keys, self._not_strangers(activity, self.state.waiting(keys, "item")))
         partner = self.state.proxies([found]).get(found) if found else None
         if partner is None or partner.share is not Share.NEVER:
             return False
@@ -292,7 +301,11 @@ class ServerSide:
             self._replaced.add(other.id)
         self.state.solve(PROBLEMS, [proxy.id])
         because = f"already on the server, found by {' + '.join(outcome.key)}"
-        return self._link(proxy, outcome.activity, because, joined=True)
+        linked = self._link(proxy, outcome.activity, because, joined=True)
+        if linked.values != linked.agreed:  # what this side says besides is decided like any other difference
+            self.work.again = True
+            return None
+        return linked
 
     def _removed(self, proxy: Proxy, command: Command, because: str, run: str) -> Proxy | None:
         """The activity is gone, as asked or before we asked. Returns the proxy when its item has to go as well."""

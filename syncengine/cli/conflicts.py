@@ -1,0 +1,119 @@
+"""`conflicts`, `show`, `resolve`: what waits for a person, and what they say to it."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import click
+
+from syncengine.cli.output import command, config_option, json_option, print_json, print_table, read_config
+
+WAITING = 1
+
+
+@click.command()
+@config_option
+@json_option
+@click.option("--answers", "list_answers", is_flag=True, help="List the answers that are remembered instead.")
+@click.option("--forget", metavar="ANSWER", help="Forget a remembered answer, by its number in that list.")
+@command
+def conflicts(config_path: Path | None, *, as_json: bool, list_answers: bool, forget: str | None) -> int:
+    """List the conflicts that wait for you. The exit code is 1 while there are any."""
+    from syncengine import bootstrap
+
+    with ExitStack() as stack:
+        use = bootstrap.open_conflicts(read_config(config_path), stack)
+        if forget is not None:
+            click.echo(f"forgotten: {use.forget(forget).words}")
+            return 0
+        if list_answers:
+            answers = [{"number": n, "answer": rule.words} for n, rule in enumerate(use.answers(), 1)]
+            if as_json:
+                print_json(answers)
+            else:
+                print_table(["number", "answer"], [(a["number"], a["answer"]) for a in answers])
+            return 0
+        found = [use.brief(p) for p in use.waiting()]
+    if as_json:
+        print_json(found)
+    elif found:
+        rows = [(f["id"], f["item"], f["subject"], _what(f), f["since"]) for f in found]
+        print_table(["id", "item", "subject", "what conflicts", "since"], rows)
+    else:
+        click.echo("No conflict waits.")
+    return WAITING if found else 0
+
+
+def _what(found: dict[str, Any]) -> str:
+    fields = ", ".join(found["fields"])
+    return f"{fields} ({found['because']})" if fields else str(found["because"])
+
+
+@click.command()
+@click.argument("key", metavar="ID")
+@config_option
+@json_option
+@command
+def show(key: str, config_path: Path | None, *, as_json: bool) -> int:
+    """Show one conflict: each field as it was, as the PIM and as the server has it, and what would resolve it."""
+    from syncengine import bootstrap
+
+    with ExitStack() as stack:
+        use = bootstrap.open_conflicts(read_config(config_path), stack)
+        found = use.whole(use.find(key))
+    if as_json:
+        print_json(found)
+        return 0
+    click.echo(f"{found['item']}  {found['subject'] or ''}\n  {found['because']}")
+    for side, name in (("PIM", "pim_changed"), ("server", "server_changed")):
+        if found[name]:
+            click.echo(f"  changed last, by what the {side} says: {found[name]}")
+    for one in found["values"]:
+        click.echo(f"  {one['field']}")
+        for name in ("base", "pim", "server"):
+            click.echo(f"    {name:<7} {one[name]!r}")
+        if one["merged"] is not None:
+            click.echo("    merged" + (", with overlaps:" if one["overlaps"] else ":"))
+            click.echo("".join(f"      {line}\n" for line in one["merged"].splitlines()), nl=False)
+    click.echo("Resolve it with one of:")
+    for line in found["commands"]:
+        click.echo(f"  {line}")
+    return 0
+
+
+@click.command()
+@click.argument("key", metavar="ID")
+@config_option
+@json_option
+@click.option("--take", multiple=True, metavar="SIDE|FIELD=SIDE", help="server, pim, FIELD=server, …, FIELD=merged.")
+@click.option("--set", "values", multiple=True, metavar="FIELD=VALUE", help="Another value for both sides.")
+@click.option("--keep-both", "--not-the-same", is_flag=True, help="The PIM's as a copy; or two things, if they are.")
+@click.option("--always", type=click.Choice(["item", "field", "type"]), default=None, help="Remember the answer.")
+@command
+def resolve(
+    key: str,
+    config_path: Path | None,
+    *,
+    as_json: bool,
+    take: tuple[str, ...],
+    values: tuple[str, ...],
+    keep_both: bool,
+    always: str | None,
+) -> int:
+    """Answer a conflict; the next sync carries it out. What is not taken is in the history ("explain")."""
+    from syncengine import bootstrap
+    from syncengine.core.sync.resolve import open_conflicts
+    from syncengine.services.conflicts import Wish
+
+    with ExitStack() as stack:
+        use = bootstrap.open_conflicts(read_config(config_path), stack, writing=True)
+        proxy = use.resolve(key, Wish(take, values, keep_both, always or ""))
+    left = [] if keep_both else [h.field for h in open_conflicts(proxy)]
+    if as_json:
+        print_json({"id": proxy.id, "item": proxy.key, "left": left})
+    else:
+        rest = f"; still open: {', '.join(left)}" if left else ""
+        click.echo(f"{proxy.key} is answered{rest}; the next sync carries it out")
+    return WAITING if left else 0
