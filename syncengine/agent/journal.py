@@ -135,7 +135,7 @@ class _Text(logging.Formatter):
 
 
 def _quoted(value: object) -> str:
-    text = str(value).replace('"', "'")
+    text = "".join(c if c.isprintable() else " " for c in str(value)).replace('"', "'")
     return f'"{text}"' if " " in text or not text else text
 
 

@@ -16,12 +16,11 @@ import pytest
 
 from connectors.imap.watch import ImapWatch
 from connectors.watching import watch_suffix
-from syncengine.agent import log, signals
+from syncengine.agent import signals
 from syncengine.agent.secrets_seen import SecretsSeen
 from syncengine.agent.watchers import Watcher
 from syncengine.config import load
 from syncengine.errors import ConfigError, LoginRefused, NotNow, NotThere, SideError, Unreachable, Vanished
-from syncengine.model.agent import Event, EventKind, Outcome
 from syncengine.ports import ActivityServer, Pim, Watch
 from syncengine.secrets import Secret
 from syncengine.services.later import later, unhurried
@@ -291,13 +290,6 @@ def test_secrets_are_compared_and_not_kept(tmp_path: Path) -> None:
     file.unlink()
     seen.remember("work", [secret])
     assert not seen.differ("work", [secret])
-
-
-def test_a_log_line_is_one_line() -> None:
-    event = Event(
-        EventKind.RUN, datetime(2026, 3, 2, tzinfo=UTC), "work", Outcome.LOGIN, 'a "b"\nevent=run', failures=2
-    )
-    assert log.line(event) == "event=run pim=work outcome=login what=\"a 'b' event=run\" failures=2"
 
 
 @pytest.mark.parametrize(

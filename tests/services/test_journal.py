@@ -116,3 +116,12 @@ def test_a_log_that_breaks_keeps_nobody_from_the_work(log: Path, capfd: pytest.C
     handler.stream.close()
     journal.write(run(what="still at work"))
     assert capfd.readouterr().err == ""
+
+
+def test_a_line_of_text_is_one_line_whatever_was_said(log: Path, tmp_path: Path) -> None:
+    file = tmp_path / "text.log"
+    journal.open_log(LogConfig("text", str(file), "debug", 1))
+    journal.write(run(what='a "b"\nevent=run \x1b[31m'))
+    (line,) = file.read_text().splitlines()
+    assert "\x1b" not in line
+    assert "what=\"a 'b' event=run  [31m\"" in line, "what was said stays inside its quotes"
