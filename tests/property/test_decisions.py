@@ -20,20 +20,44 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from syncengine.core.ical.write import new, write
-from syncengine.errors import Stopped
+from syncengine.errors import ConfigError, Stopped
 from syncengine.model.activity import derived_uid
+from syncengine.model.brakes import Brakes, Limits, Mode
 from syncengine.model.pim import Kind
+from syncengine.services.conflicts import Wish
 from tests.property import world as w
 from tests.property.oracle import FIELDS, come_to_rest, everything, nothing_left_open, one_to_one, shown, token
 from tests.property.world import Killed, Trouble, World, at
 
-ASKS = '<conflicts default="ask">'
+ASKS = '<conflicts default="ask" loser="discard">'
 POLICIES = {
-    "ask": (),
-    "server": ((ASKS, '<conflicts default="server">'),),
-    "pim": ((ASKS, '<conflicts default="pim">'),),
+    "ask": (ASKS,),
+    "server wins": ('<conflicts default="server" loser="discard">',),
+    "the PIM wins": ('<conflicts default="pim" loser="discard">',),
+    "merge": ('<conflicts default="merge" loser="discard">',),
+    "the newest wins": (ASKS, '<rule type="calendar" policy="newest"/>'),
+    "the server wins everything": (
+        ASKS,
+        '<rule type="calendar" policy="server"/>',
+        '<rule conflict="delete" policy="server"/>',
+        '<rule conflict="duplicate" policy="server"/>',
+    ),
+    "the PIM wins everything, with copies": (
+        ASKS,
+        '<rule type="calendar" policy="pim" loser="copy"/>',
+        '<rule type="calendar" conflict="delete" policy="pim" loser="copy"/>',
+        '<rule type="calendar" conflict="duplicate" policy="pim" loser="copy"/>',
+    ),
+    "copies": (ASKS, '<rule type="calendar" policy="server" loser="copy"/>'),
+}
+BRAKES = {
+    "as shipped": Brakes(),
+    "every deletion stops": Brakes(Limits(0, 0.0)),
+    "every deletion waits": Brakes(Limits(mode=Mode.CONFIRM)),
+    "none": Brakes(Limits(mode=Mode.SUPPRESS)),
 }
 CLIENTS = st.sampled_from(["laptop", "phone", "two"])
+ALWAYS = st.sampled_from(["", "", "item", "field", "type"])
 PICK = st.integers(0, 5)
 FIELD = st.sampled_from(["description", "location", "comments"])
 MOMENT = st.integers(0, 25)
@@ -67,10 +91,14 @@ class Decisions(RuleBasedStateMachine):
         self.number = 0
         self.world: World | None = None
 
-    @initialize(policy=st.sampled_from(sorted(POLICIES)))
-    def begin(self, policy: str) -> None:
+    @initialize(policy=st.sampled_from(sorted(POLICIES)), brakes=st.sampled_from(sorted(BRAKES)))
+    def begin(self, policy: str, brakes: str) -> None:
         self.world = World(
-            names=("laptop", "two"), clients=[("phone", "laptop")], addresses={"laptop": "one"}, edits=POLICIES[policy]
+            names=("laptop", "two"),
+            clients=[("phone", "laptop")],
+            addresses={"laptop": "one"},
+            edits=[(ASKS, "".join(POLICIES[policy]))],
+            brakes=BRAKES[brakes],
         )
 
     def teardown(self) -> None:
@@ -203,6 +231,27 @@ class Decisions(RuleBasedStateMachine):
     @rule(client=CLIENTS)
     def confirm(self, client: str) -> None:
         self.here.accept(client)
+
+    @rule(client=CLIENTS)
+    def revert(self, client: str) -> None:
+        self.here.revert(client)
+
+    @SOMETHING
+    @rule(client=CLIENTS, pick=PICK, take=st.sampled_from(["server", "pim", "both"]), always=ALWAYS)
+    def answer(self, client: str, pick: int, take: str, always: str) -> None:
+        self.here.answer(client, pick, Wish(always=always, keep_both=take == "both", take=(take,) * (take != "both")))
+
+    @SOMETHING
+    @rule(client=CLIENTS, pick=PICK, name=FIELD)
+    def merge_by_hand(self, client: str, pick: int, name: str) -> None:
+        self.here.answer(client, pick, Wish(take=(f"{name}=merged",)))
+
+    @SOMETHING
+    @rule(client=CLIENTS, kill_at=st.none() | MOMENT)
+    def undo(self, client: str, kill_at: int | None) -> None:
+        """The last run that wrote something is undone, perhaps not to its end."""
+        with suppress(Stopped, Killed, ConfigError):
+            self.here.run(client, Trouble(kill_at=kill_at), undo="last")
 
     @SOMETHING
     @rule()

@@ -13,7 +13,7 @@ import shutil
 import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -29,7 +29,8 @@ from syncengine.config import mapping_folder
 from syncengine.core.directory_file import parse_directory
 from syncengine.core.ical.read import NotShareable, read
 from syncengine.core.sync.absorb import properties
-from syncengine.errors import SyncEngineError, Unreachable
+from syncengine.core.wire import greeting_from_json
+from syncengine.errors import ConfigError, ItemError, SyncEngineError, Unreachable
 from syncengine.model.activity import Activity
 from syncengine.model.brakes import Brakes
 from syncengine.model.commands import Command, Feed, Greeting, Insert, Outcome, Update
@@ -44,8 +45,12 @@ from syncengine.model.visibility import EditAnswer, RecordEdit, RecordFeed
 from syncengine.ports import ActivityServer, ActivityStore
 from syncengine.services import activity_editing
 from syncengine.services.activities import Activities
+from syncengine.services.client_activities import ClientActivities
+from syncengine.services.conflicts import NO_PIM, Conflicts, Wish
+from syncengine.services.removal import NO_SERVER
 from syncengine.services.scenario import DIRECTORY, GENERIC_OWNER, START
 from syncengine.services.sync import Collection, Sync, Work
+from syncengine.services.sync.reverting import revert
 from syncengine.services.undo import Undo
 from syncengine.store.state import State
 
@@ -277,6 +282,7 @@ class World:
         addresses: dict[str, str] | None = None,
         clients: Sequence[tuple[str, str]] = (),
         edits: Sequence[tuple[str, str]] = (),
+        brakes: Brakes | None = None,
     ) -> None:
         """more: a directory, as JSON, of people beyond those of the scenarios. mails: calendar servers that would mail
         attendees. addresses: whom users are in the directory, where not themselves. clients: (name, user) of further
@@ -288,7 +294,7 @@ class World:
         self.store: ActivityStore = open_store(f"sqlite:///{self.folder}/activities.db")
         self.rounds = rounds
         self.now = START
-        self.brakes = Brakes()
+        self.brakes = brakes or Brakes()
         self.ids = count(1)
         self.users = {
             name: User(
@@ -375,6 +381,26 @@ class World:
         state = self.state(name)
         with state.transaction():
             state.accept([identity for identity, _, _ in state.doomed()])
+
+    def revert(self, name: str) -> None:
+        """A person takes back the deletions a run has asked about, if one has."""
+        state = self.state(name)
+        with suppress(ConfigError):
+            revert(state, "", ClientActivities(state, self.new_id, ZoneInfo("Europe/Berlin")).me, self.new_id)
+
+    def answer(self, name: str, pick: int, wish: Wish) -> None:
+        """A person answers one of the conflicts that wait, if any does and it can be answered so."""
+        state = self.state(name)
+        if not (greeting := state.fact("greeting")):
+            return
+        calendar = Collection("calendar", NO_PIM, self.mapping, frozenset(), frozenset())
+        sides, address = (state, NO_SERVER, [calendar]), self.users[name].address
+        work = Work(*sides, (address,), ZoneInfo("Europe/Berlin"), self.clock, self.new_id)
+        work.know(greeting_from_json(greeting))
+        use = Conflicts(work)
+        if waiting := use.waiting():
+            with suppress(ConfigError, ItemError):
+                use.resolve(waiting[pick % len(waiting)].id, wish)
 
     def proxies(self, name: str) -> list[Proxy]:
         state = self.state(name)
