@@ -9,7 +9,7 @@ from syncengine.config import ALARM, SERVER, Config
 from syncengine.errors import ConfigError
 from syncengine.model.pim import Kind
 from syncengine.secrets import Secret, in_keyring
-from syncengine.services.sync.run import check_user
+from syncengine.services.sync.greeting import check_user
 
 
 def account(config: Config, name: str) -> Secret:

@@ -152,7 +152,7 @@ def _view(config: Config) -> None:
 
 def _server(config: Config) -> None:
     from syncengine import bootstrap
-    from syncengine.services.sync.run import check_user
+    from syncengine.services.sync.greeting import check_user
 
     server = bootstrap.open_server(config)
     try:
