@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from syncengine.bootstrap import is_remote, mailer, open_pim, open_server
+from syncengine.bootstrap import is_remote, mailer, open_server
+from syncengine.bootstrap.pims import open_pim
 from syncengine.config import ALARM, SERVER, Config
 from syncengine.errors import ConfigError
 from syncengine.model.pim import Kind
