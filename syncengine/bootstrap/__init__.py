@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-import atexit
-import itertools
 import platform
-import shutil
 import uuid
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from datetime import timedelta
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory, mkdtemp
 from typing import TYPE_CHECKING, Any
 
 from syncengine.bootstrap.pims import open_pim
-from syncengine.config import AlarmConfig, Config, PimConfig, mapping_folder
+from syncengine.config import AlarmConfig, Config, mapping_folder
 from syncengine.errors import ConfigError, SyncEngineError
-from syncengine.model.directory import Directory, RecordKey
+from syncengine.model.directory import Directory
 from syncengine.model.filters import View
 from syncengine.model.mapping import Mapping, ServerNames
 from syncengine.model.proxy import Proxy
-from syncengine.model.scenario import Scenario, Step, Verdict
-from syncengine.ports import ActivityServer, ActivityStore, ClientState, ContentFiles, Folder, Pim, Watch
+from syncengine.ports import ActivityServer, ActivityStore, ClientState, ContentFiles, Folder, Watch
 from syncengine.times import Clock, system_clock
 
 if TYPE_CHECKING:
@@ -35,7 +30,6 @@ if TYPE_CHECKING:
     from syncengine.services.client_activities import ClientActivities
     from syncengine.services.conflicts import Conflicts
     from syncengine.services.removal import Local, Remover
-    from syncengine.services.scenario.stage import Postbox
     from syncengine.services.sync import Work
     from syncengine.services.sync.reverting import Reverted
     from syncengine.store.agent_folder import AgentFolder
