@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from syncengine.bootstrap import is_remote, mailer, open_pim, open_server
+from syncengine.bootstrap import is_remote, mailer, open_server
+from syncengine.bootstrap.pims import open_pim
 from syncengine.config import ALARM, SERVER, Config
 from syncengine.errors import ConfigError
 from syncengine.model.pim import Kind
 from syncengine.secrets import Secret, in_keyring
-from syncengine.services.sync.run import check_user
+from syncengine.services.sync.greeting import check_user
 
 
 def account(config: Config, name: str) -> Secret:

@@ -23,6 +23,7 @@ from syncengine.agent.clock import Elapsed
 from syncengine.agent.secrets_seen import SecretsSeen
 from syncengine.agent.status import status_json
 from syncengine.agent.watchers import Watcher
+from syncengine.bootstrap.pims import open_watch
 from syncengine.config import Config, PimConfig, load
 from syncengine.core import schedule
 from syncengine.errors import ConfigError, StorageError, SyncEngineError
@@ -207,7 +208,7 @@ class Agent:
 
     def _watcher(self, pim: PimConfig) -> Watcher:
         trigger = Trigger.LOCAL if pim.path else Trigger.REMOTE
-        return Watcher(pim.name, lambda: bootstrap.open_watch(pim), lambda: self._words.put((pim.name, trigger)))
+        return Watcher(pim.name, lambda: open_watch(pim), lambda: self._words.put((pim.name, trigger)))
 
     def _look_at_requests(self) -> None:
         for request, content in self.folder.requests().items():

@@ -29,7 +29,7 @@ def scenario() -> None:
 @command
 def run(paths: tuple[Path, ...], as_json: bool, requirement: str | None) -> int:
     """Play the scenarios in PATHS (files, or folders searched for *.toml)."""
-    from syncengine import bootstrap
+    from syncengine.bootstrap.scenario import play_scenario
 
     files = sorted({f for p in paths for f in ([p] if p.is_file() else p.rglob("*.toml"))})
     if not files:
@@ -38,7 +38,7 @@ def run(paths: tuple[Path, ...], as_json: bool, requirement: str | None) -> int:
         files = [f for f in files if requirement.upper() in requirements_of(f)]
     if not files:
         raise ConfigError(f"No story tells of {requirement}.", where=", ".join(map(str, paths)))
-    verdicts = [bootstrap.play_scenario(f) for f in files]
+    verdicts = [play_scenario(f) for f in files]
     failures = [v for v in verdicts if v.failure]
     if as_json:
         print_json([{"file": v.scenario.file, "story": v.scenario.story, "failure": v.failure} for v in verdicts])

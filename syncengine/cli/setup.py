@@ -152,7 +152,7 @@ def _view(config: Config) -> None:
 
 def _server(config: Config) -> None:
     from syncengine import bootstrap
-    from syncengine.services.sync.run import check_user
+    from syncengine.services.sync.greeting import check_user
 
     server = bootstrap.open_server(config)
     try:
@@ -175,11 +175,11 @@ def _state(config: Config) -> None:
 
 
 def _pim(name: str, config: Config) -> None:
-    from syncengine import bootstrap
+    from syncengine.bootstrap.pims import open_pim
 
     with ExitStack() as stack:
         pim_config = next(p for p in config.pims if p.name == name)
-        pim = bootstrap.open_pim(pim_config)
+        pim = open_pim(pim_config)
         stack.callback(pim.close)
         pim.changes(None)
         _ = pim.kinds

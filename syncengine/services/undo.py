@@ -62,9 +62,9 @@ class Undo(Sync):
         self.missing: frozenset[str] = frozenset()
 
     def _run(self) -> None:
-        self._remember_server()
+        self.greeter.remember()
         self._recover()
-        self._greet()
+        self.greeter.greet()
         failed = self._absorb()
         self.server_side.recover()
         self.server_side.take_in()
@@ -180,7 +180,7 @@ class Undo(Sync):
         """Those that make no calendar server send mail."""
         quiet = []
         for step in steps:
-            if step.item is not None and self._without_mail([Reflection(step.proxy, step.item)])[1]:
+            if step.item is not None and self.showing.without_mail([Reflection(step.proxy, step.item)])[1]:
                 self.refused[id(step.trace)] = Refusal(step.trace, f"{WAITS}.")
             else:
                 quiet.append(step)

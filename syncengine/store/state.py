@@ -24,15 +24,13 @@ from syncengine.core.ical.href import split_href
 from syncengine.core.ical.uid import normal
 from syncengine.core.mime.message_id import parse
 from syncengine.core.sync import codec
-from syncengine.core.sync.brakes import Collection, Deletions
 from syncengine.errors import UnderWay
-from syncengine.model.brakes import OTHER
 from syncengine.model.issue import IssueState
 from syncengine.model.pim import Kind, Resource
 from syncengine.model.proxy import ItemState, KnownItem, Proxy, Share, There
-from syncengine.model.report import RunState
 from syncengine.store import engine as db
 from syncengine.store import state_tables as t
+from syncengine.store.state_brakes import StateBrakes
 from syncengine.store.state_issues import StateIssues, rests
 from syncengine.store.state_journal import StateJournal
 from syncengine.store.state_records import StateRecords
@@ -41,7 +39,7 @@ MANY = 500
 """How many ids go into one statement."""
 
 
-class State(StateRecords, StateJournal, StateIssues):
+class State(StateRecords, StateBrakes, StateJournal, StateIssues):
     """One user's client state. Opened by one process at a time for writing (`lock`)."""
 
     def __init__(self, path: str, *, engine: sa.Engine | None = None) -> None:
@@ -356,68 +354,7 @@ class State(StateRecords, StateJournal, StateIssues):
         for some in _chunks(ids):
             self._write(sa.delete(t.intent).where(t.intent.c.id.in_(some)))
 
-    # --- brakes and counts -----------------------------------------------------------------------------------------
-
-    def finish_run(self, run_id: str, at: datetime, state: str, report: Any) -> None:
-        super().finish_run(run_id, at, state, report)
-        if state == RunState.DONE:
-            self.drop_accepted()
-
-    def accept(self, proxy_ids: Iterable[str]) -> None:
-        rows = [{"proxy_id": i} for i in proxy_ids]
-        if rows:
-            self._write(sa.insert(t.accepted).prefix_with("OR REPLACE"), rows)
-
-    def drop_accepted(self) -> None:
-        still = sa.select(_TO_DELETE.subquery().c.id)
-        self._write(sa.delete(t.accepted).where(t.accepted.c.proxy_id.not_in(still)))
-
-    def doomed(self, *, accepted: bool = False) -> list[tuple[str, str, str]]:
-        """(proxy id, side, kind) of every deletion to be passed on, and not yet confirmed by a person unless those
-        that were are wanted, too."""
-        return [(row.id, row.side, row.kind or OTHER) for row in self._rows(_TO_DELETE if accepted else _DOOMED)]
-
-    def deletions(self, pims: Sequence[str]) -> list[Deletions]:
-        """Per side and kind, for the brake: those a run about these collections would pass on."""
-        doomed = _DOOMED.where(sa.or_(t.item.c.pim.is_(None), t.item.c.pim.in_(pims))).subquery()
-        counts = self._rows(
-            sa.select(doomed.c.side, doomed.c.kind, sa.func.count(doomed.c.loss.distinct()).label("n")).group_by(
-                doomed.c.side, doomed.c.kind
-            )
-        )
-        if not counts:
-            return []
-        linked = {
-            row.kind: row.n
-            for row in self._rows(
-                sa.select(t.proxy.c.kind, sa.func.count(_RESOURCE.distinct()).label("n"))
-                .select_from(t.proxy.join(t.item, t.item.c.proxy_id == t.proxy.c.id))
-                .where(t.proxy.c.share == Share.SHARED, t.proxy.c.there != There.ABSENT)
-                .group_by(t.proxy.c.kind)
-            )
-        }
-        return [Deletions(_SIDES[r.side], r.kind or OTHER, r.n, linked.get(r.kind, r.n)) for r in counts]
-
-    def collections(self, pims: Iterable[str]) -> list[Collection]:
-        """Per collection with items found gone, for the brake. What was lost before and is held, or accepted, is
-        known no more."""
-        table = _DOOMED.subquery()
-        doomed = sa.select(table.c.id)
-        items = sa.select(sa.func.count(_RESOURCE.distinct())).select_from(t.item)
-        joined = sa.select(sa.func.count(_RESOURCE.distinct())).select_from(
-            t.item.join(t.proxy, t.item.c.proxy_id == t.proxy.c.id)
-        )
-        shared = sa.and_(t.proxy.c.share == Share.SHARED, t.proxy.c.there == There.LIVE)
-        found = []
-        for pim in pims:
-            here = sa.and_(t.item.c.pim == pim, t.item.c.gone == 0)
-            lost = sa.and_(t.item.c.pim == pim, t.item.c.gone == 1, t.item.c.proxy_id.in_(doomed))
-            if gone := self._count(items.where(lost)):
-                known = gone + self._count(joined.where(here, shared))
-                of = sa.select(table.c.kind).distinct().join(t.item, t.item.c.proxy_id == table.c.id).where(lost)
-                kinds = tuple(sorted(row.kind or OTHER for row in self._rows(of)))
-                found.append(Collection(pim, gone, known, self._count(items.where(here)), kinds))
-        return found
+    # --- counts -----------------------------------------------------------------------------------------------------
 
     def counts(self) -> dict[str, int]:
         """linked: shared items with their activity. held: records that wait for a person. waiting: activities
@@ -432,9 +369,6 @@ class State(StateRecords, StateJournal, StateIssues):
                 sa.select(sa.func.count()).select_from(t.item).where(t.item.c.proxy_id.is_(None), t.item.c.text == "")
             ),
         }
-
-    def _count(self, statement: sa.Select[Any]) -> int:
-        return int(self._rows(statement)[0][0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -454,41 +388,6 @@ class _Unsaved:
 _PUT = {table: sa.insert(table).prefix_with("OR REPLACE") for table in (t.proxy, t.item, t.waiting)}
 _DROP = {table: sa.delete(table).where(table.c.proxy_id == sa.bindparam("of")) for table in (t.item, t.waiting)}
 _FAILED = sa.select(sa.func.count()).select_from(t.problem)
-_SIDES = {"server": "on the server", "pim": "in the PIM"}
-_MOVED = sa.and_(  # the server shows it elsewhere now, see `codec` for what stands in the document
-    sa.func.json_type(t.proxy.c.doc, "$.server.values.display_in").is_not(None),
-    sa.func.json_type(t.proxy.c.doc, "$.stored.display_in").is_not(None),
-)
-_BY_HAND = sa.and_(t.proxy.c.share == Share.DELETED, t.proxy.c.there == There.LIVE)
-_series = t.item.alias()
-_RESOURCE = t.item.c.pim + "/" + sa.func.coalesce(t.item.c.part_of, t.item.c.href)
-_LOSS = sa.case(  # a resource that goes with all its parts is one loss, a part that goes alone another
-    (
-        sa.exists().where(_series.c.pim == t.item.c.pim, _series.c.href == t.item.c.part_of, _series.c.gone == 0),
-        t.item.c.pim + "/" + t.item.c.href,
-    ),
-    else_=_RESOURCE,
-)
-_TO_DELETE = (
-    sa.select(
-        t.proxy.c.id,
-        t.proxy.c.kind,
-        sa.case((sa.or_(t.item.c.gone == 1, _BY_HAND), "server"), else_="pim").label("side"),
-        sa.func.coalesce(_LOSS, t.proxy.c.id).label("loss"),
-    )
-    .select_from(t.proxy.outerjoin(t.item, t.item.c.proxy_id == t.proxy.c.id))
-    .where(
-        t.proxy.c.dirty == 1,
-        sa.or_(t.proxy.c.share == Share.SHARED, _BY_HAND),
-        sa.or_(
-            _BY_HAND,
-            sa.and_(t.item.c.gone == 1, t.proxy.c.there == There.LIVE),
-            sa.and_(t.item.c.gone == 0, t.item.c.made == 1, t.proxy.c.there == There.DELETED),
-            sa.and_(t.item.c.gone == 0, t.item.c.made == 1, t.proxy.c.there == There.LIVE, _MOVED),
-        ),
-    )
-)
-_DOOMED = _TO_DELETE.where(t.proxy.c.id.not_in(sa.select(t.accepted.c.proxy_id)))
 
 
 def _spellings(key: str) -> tuple[str, ...]:

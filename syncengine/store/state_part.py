@@ -15,3 +15,6 @@ class StatePart:
 
     def _rows(self, statement: sa.Select[Any]) -> Sequence[sa.Row[Any]]:
         raise NotImplementedError
+
+    def _count(self, statement: sa.Select[Any]) -> int:
+        return int(self._rows(statement)[0][0])

@@ -153,7 +153,7 @@ path = "calendar"
 
 def test_configured_mailboxes_are_opened(desk: Desk) -> None:
     """With what the configuration says; no connection is made before something is asked."""
-    from syncengine.bootstrap import open_pim
+    from syncengine.bootstrap.pims import open_pim
     from syncengine.config import PimConfig
     from syncengine.errors import ConfigError
     from syncengine.model.pim import Kind

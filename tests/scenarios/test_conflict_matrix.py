@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from syncengine.bootstrap import play_scenario
+from syncengine.bootstrap.scenario import play_scenario
 
 KINDS = {
     "event": "start = 2026-03-02T12:00:00Z, end = 2026-03-02T13:00:00Z",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from syncengine.bootstrap import play_scenario
+from syncengine.bootstrap.scenario import play_scenario
 from syncengine.core.scenario import parse_scenario
 from syncengine.errors import ConfigError
 

@@ -12,7 +12,6 @@ from typing import Any
 from syncengine.core.sync.anew import afresh, belongs_to_server, edited, waits_for
 from syncengine.core.sync.model_version import MODEL, needs_anew
 from syncengine.core.wire import values_to_json
-from syncengine.errors import Problem
 from syncengine.model.proxy import Proxy, Share, There
 from syncengine.services.sync.records_side import SIDE as RECORDS
 from syncengine.services.sync.server_side import PROBLEMS, SIDE
@@ -74,8 +73,7 @@ def _take(work: Work, batch: Sequence[Proxy], *, other: bool) -> None:
         try:
             after = afresh(proxy, type_map, work.me(work.mapping_of(proxy)), other=other)
         except ODD as e:
-            error = as_item_error(e)
-            work.fail(PROBLEMS, proxy.id, Problem(error.what, error.where or proxy.key, error.fix))
+            work.fail_proxy(proxy, as_item_error(e))
             continue
         _keep_what_was_said(work, proxy, after, other=other)
         work.state.solve(PROBLEMS, [proxy.id])

@@ -21,7 +21,6 @@ from syncengine.core.sync.reconcile import unlinked
 from syncengine.core.sync.reflect import rows_of
 from syncengine.core.sync.remap import View, consequence, differ, remapped
 from syncengine.core.sync.roles import gets_item
-from syncengine.errors import Problem
 from syncengine.model.brakes import Brakes
 from syncengine.model.pim import Kind
 from syncengine.model.proxy import Proxy, Share, There
@@ -169,8 +168,7 @@ class _Passage:
             try:
                 self._take(proxy)
             except ODD as e:
-                error = as_item_error(e)
-                self.work.fail(PROBLEMS, proxy.id, Problem(error.what, error.where or proxy.key, error.fix))
+                self.work.fail_proxy(proxy, as_item_error(e))
 
     def _take(self, proxy: Proxy) -> None:
         if proxy.item is None:

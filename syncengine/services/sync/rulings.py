@@ -10,17 +10,12 @@ from syncengine.core.sync import resolve
 from syncengine.core.sync.copies import copy_of
 from syncengine.core.sync.settle import Settled, settle
 from syncengine.core.wire import values_to_json
-from syncengine.errors import Problem
 from syncengine.model.conflicts import Rule
 from syncengine.model.proxy import Proxy, Share, There
 from syncengine.model.values import Values
 from syncengine.services.remembered import remembered, strangers
-from syncengine.services.sync.server_side import PROBLEMS
 from syncengine.services.sync.work import ODD, Work, as_item_error
-from syncengine.times import iso
 
-SINCE = "held since"
-"""The fact that says since when each conflict waits, by proxy id."""
 _KNOWN = "conflict rules"
 """The fact that says by which rules held conflicts were looked at last."""
 
@@ -42,13 +37,6 @@ class Rulings:
             if known is not None:
                 self.state.amend(self.state.held())
             self.state.set_fact(_KNOWN, digest)
-
-    def note_waiting(self, held: Sequence[Proxy]) -> None:
-        """Note since when each conflict waits. Inside a transaction."""
-        known = self.state.fact(SINCE) or {}
-        now = {p.id: known.get(p.id) or iso(self.work.clock()) for p in held}
-        if now != known:
-            self.state.set_fact(SINCE, now)
 
     def settle(self, batch: Sequence[Proxy]) -> list[Proxy]:
         """The batch, its conflicts settled as far as rules say, with the copies that are to be written. What is settled
@@ -76,9 +64,8 @@ class Rulings:
             found = settle(proxy, type_map, mapping.conflicts.after(self.answers), me, self.work.new_id())
             return self._record(proxy, found) if found else [proxy]
         except ODD as e:
-            error = as_item_error(e)
             with self.state.transaction():
-                self.work.fail(PROBLEMS, proxy.id, Problem(error.what, error.where or proxy.key, error.fix))
+                self.work.fail_proxy(proxy, as_item_error(e))
             return []
 
     def _are_strangers(self, proxy: Proxy) -> bool:

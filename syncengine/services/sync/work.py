@@ -255,3 +255,7 @@ class Work:
         seen = seen or (self.state.looks(subject) if scope == "proxy" else "")
         issue = issues.failed(before, scope, subject, problem, self.clock(), seen)
         self.state.put_issue(replace(issue, waits_for=waits_for))
+
+    def fail_proxy(self, proxy: Proxy, error: ItemError) -> None:
+        """The same for an item that has its proxy. Inside a transaction."""
+        self.fail("proxy", proxy.id, Problem(error.what, error.where or proxy.key, error.fix))

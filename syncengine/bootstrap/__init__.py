@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-import atexit
-import itertools
 import platform
-import shutil
 import uuid
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from datetime import timedelta
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory, mkdtemp
 from typing import TYPE_CHECKING, Any
 
-from syncengine.config import AlarmConfig, Config, PimConfig, mapping_folder
+from syncengine.bootstrap.pims import open_pim
+from syncengine.config import AlarmConfig, Config, mapping_folder
 from syncengine.errors import ConfigError, SyncEngineError
-from syncengine.model.directory import Directory, RecordKey
+from syncengine.model.directory import Directory
 from syncengine.model.filters import View
 from syncengine.model.mapping import Mapping, ServerNames
 from syncengine.model.proxy import Proxy
-from syncengine.model.scenario import Scenario, Step, Verdict
-from syncengine.ports import ActivityServer, ActivityStore, ClientState, ContentFiles, Folder, Pim, Watch
+from syncengine.ports import ActivityServer, ActivityStore, ClientState, ContentFiles, Folder, Watch
 from syncengine.times import Clock, system_clock
 
 if TYPE_CHECKING:
@@ -34,14 +30,11 @@ if TYPE_CHECKING:
     from syncengine.services.client_activities import ClientActivities
     from syncengine.services.conflicts import Conflicts
     from syncengine.services.removal import Local, Remover
-    from syncengine.services.scenario.stage import Postbox
     from syncengine.services.sync import Work
     from syncengine.services.sync.reverting import Reverted
     from syncengine.store.agent_folder import AgentFolder
 
 SCHEMA = "mapping.xsd"
-STORY_LIMIT = 3_000_000
-"""Bytes of one attachment on the server of a scenario: small, so that a story can have one that is too large."""
 
 
 def new_id() -> str:
@@ -151,47 +144,6 @@ def embedded(
     return Activities(store, user, generic_owner, clock, files)
 
 
-def open_pim(config: PimConfig) -> Pim:
-    return _CONNECTORS[config.connector](config)
-
-
-def _vdir(config: PimConfig) -> Pim:
-    from connectors.vdir.pim import VdirPim
-
-    return VdirPim(config.path)
-
-
-def _caldav(config: PimConfig) -> Pim:
-    from connectors.caldav.pim import CaldavPim
-
-    password = config.password.get() if config.password else ""
-    return CaldavPim(config.url, config.username, password, scheduling=config.scheduling, account=config.name)
-
-
-def _imap(config: PimConfig) -> Pim:
-    from connectors.imap.mailbox import ImapMailbox
-
-    secret = config.password.get() if config.password else ""
-    return ImapMailbox(
-        config.url,
-        config.username,
-        secret,
-        folders=config.folders,
-        since=config.since,
-        auth=config.auth,
-        account=config.name,
-    )
-
-
-def _eml(config: PimConfig) -> Pim:
-    from connectors.eml.mailbox import EmlFolder
-
-    return EmlFolder(config.path)
-
-
-_CONNECTORS: dict[str, Callable[[PimConfig], Pim]] = {"vdir": _vdir, "caldav": _caldav, "imap": _imap, "eml": _eml}
-
-
 def alarm_channels(config: Config) -> list[Callable[[Message], None]]:
     """The ways in which the user wants to be told of alarms; none without [alarm]. Raises ConfigError."""
     found: list[Callable[[Message], None]] = []
@@ -285,21 +237,6 @@ def agent_folder(config: Config) -> AgentFolder:
     from syncengine.store.agent_folder import AgentFolder
 
     return AgentFolder(config.state)
-
-
-def open_watch(config: PimConfig) -> Watch | None:
-    """What notices changes in a PIM; None where it can only be asked. Raises ConfigError."""
-    suffixes = {"vdir": ".ics", "eml": ".eml"}
-    if config.connector in suffixes:
-        from connectors.watching import watch_suffix
-
-        return watch_suffix(config.path, suffixes[config.connector])
-    if config.connector == "imap":
-        from connectors.imap.watch import ImapWatch
-
-        secret = config.password.get() if config.password else ""
-        return ImapWatch(config.url, config.username, secret, folder=(*config.folders, "INBOX")[0], auth=config.auth)
-    return None
 
 
 def watch_requests(config: Config) -> Watch:
@@ -460,86 +397,3 @@ def _erase(path: Path) -> None:
         path.rmdir()
     else:
         path.unlink()
-
-
-class _Stage:
-    """The parts of a scenario: PIMs in memory, one embedded server and one state per user, in a folder that goes."""
-
-    def __init__(self, folder: Path) -> None:
-        from syncengine.store.contents import Contents
-
-        self.folder = folder
-        shutil.copy(_empty_databases() / "activities.db", folder)
-        self.store = open_store(f"sqlite:///{folder}/activities.db")
-        self.contents = Contents(folder / "attachments", STORY_LIMIT)
-
-    def mapping(self, name: str, edits: Sequence[tuple[str, str]]) -> Mapping:
-        path = mapping_folder() / f"{name}.xml"
-        return read_mapping(path, edits)
-
-    def pim(self, user: str, *, mails_attendees: bool, clock: Clock) -> Pim:
-        from connectors.memory.pim import Collection, MemoryPim
-
-        return MemoryPim(Collection(clock=clock), mails_attendees=mails_attendees)
-
-    def mailbox(self, user: str) -> Postbox:
-        from connectors.memory.mailbox import MemoryMailbox
-
-        return MemoryMailbox()
-
-    def state(self, user: str) -> ClientState:
-        from syncengine.store.state import State
-
-        shutil.copy(_empty_databases() / "state.db", self.folder / f"{user}.db")
-        return State(str(self.folder / f"{user}.db"))
-
-    def anew(self, user: str, state: ClientState) -> ClientState:
-        from syncengine.store.engine import files_of
-
-        state.close()
-        for file in files_of(state.path):
-            file.unlink(missing_ok=True)
-        return self.state(user)
-
-    def put_directory(self, directory: Directory) -> None:
-        with self.store.transaction(write=True):
-            self.store.put_directory(directory)
-
-    def remove_record(self, key: RecordKey) -> None:
-        with self.store.transaction(write=True):
-            self.store.remove_record(key)
-
-    def server(self, user: str, generic_owner: str, clock: Clock) -> ActivityServer:
-        return embedded(self.store, user, generic_owner, clock=clock, files=self.contents)
-
-
-@cache
-def _empty_databases() -> Path:
-    """A server's database and a client's state with their tables made: making them takes longer than most stories."""
-    from syncengine.store.state import State
-
-    folder = Path(mkdtemp(prefix="syncengine-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    open_store(f"sqlite:///{folder}/activities.db").close()
-    State(str(folder / "state.db")).close()
-    return folder
-
-
-def play_scenario(file: Path) -> Verdict:
-    """Play one scenario file, in all the orders it allows. Raises ConfigError when it is not one."""
-    from syncengine.core.scenario import orders, parse_scenario
-
-    scenario = parse_scenario(file.read_text(encoding="utf-8"), str(file))
-    verdicts = (_play(scenario, steps) for steps in orders(scenario.steps))
-    return next((v for v in verdicts if v.failure), Verdict(scenario))
-
-
-def _play(scenario: Scenario, steps: Sequence[Step]) -> Verdict:
-    from syncengine.services.scenario import play
-
-    with TemporaryDirectory(prefix="syncengine-") as folder:
-        stage = _Stage(Path(folder))
-        try:
-            return play(scenario, steps, stage, (f"{n:08d}" for n in itertools.count(1)))
-        finally:
-            stage.store.close()
