@@ -92,6 +92,13 @@ def test_the_newest_is_told_by_the_servers_stamps_alone(mine: datetime | None, w
     assert by(Policy.NEWEST, replace(proxy("a", "b", "c"), modified=mine)) == winner
 
 
+def test_where_both_are_merged_nobody_has_lost_and_nothing_is_copied() -> None:
+    before = proxy("one two three", "one! two three", "one two three!")
+    found = settle(before, EVENTS, Rules((Rule(Policy.MERGE, loser=Loser.COPY),)), context(), "new")
+    assert found is not None
+    assert (found.resolved.proxy.values["location"], found.copied) == ("one! two three!", None)
+
+
 def test_what_was_said_without_the_item_has_no_stamp() -> None:
     said = replace(proxy("a", "b", "c"), modified=NOON + timedelta(hours=1), shown={"location": "a"})
     assert by(Policy.NEWEST, said) is None
