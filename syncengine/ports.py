@@ -12,7 +12,6 @@ from datetime import date, datetime
 from typing import Any, BinaryIO, Protocol
 
 from syncengine.core.sync import brakes
-from syncengine.errors import Problem
 from syncengine.model.activity import Activity
 from syncengine.model.commands import Command, Feed, Greeting, NaturalKey, Outcome
 from syncengine.model.directory import Directory, Employee, Record, RecordKey, RecordType
@@ -414,11 +413,8 @@ class ClientState(Protocol):
 
     def done(self, ids: Iterable[str]) -> None: ...
 
-    def problems(self, scope: str | None = None) -> list[tuple[str, str, Problem]]:
-        """(scope, subject, problem), of one scope or all."""
-
     def issues(self, scope: str | None = None) -> list[Issue]:
-        """The same with all that is known of when each is tried again."""
+        """Of one scope or all."""
 
     def issue(self, scope: str, subject: str) -> Issue | None: ...
 
@@ -456,7 +452,7 @@ class ClientState(Protocol):
         """How many writes of a run were kept by a version that did not keep what was written."""
 
     def run_named(self, beginning: str) -> dict[str, Any] | None:
-        """The newest run whose id begins so: id, started, finished, state, report, undoes."""
+        """The newest run whose id begins so: id, started, finished, state, report, undoes. None for no beginning."""
 
     def last_writing_run(self) -> dict[str, Any] | None:
         """The newest run that wrote something and undid no other one."""
@@ -473,9 +469,6 @@ class ClientState(Protocol):
         """Drop runs that began before this instant, and what was overwritten before it, at most so many of each: never
         the last run, the last one that succeeded or the last one that was stopped, nor what was overwritten of records
         somebody still has to look at."""
-
-    def find_run(self, run: str) -> dict[str, Any] | None:
-        """The newest run whose id begins so: id, started, finished, state, report."""
 
     def keep_deletions(self, run_id: str, deletions: Iterable[Doomed], kinds: Iterable[str]) -> None:
         """Keep what the brake of a run asks about with the run's report; `kinds`: those it stops for."""

@@ -148,14 +148,13 @@ def health_json(
     now: datetime,
 ) -> dict[str, Any]:
     """What `status --json` says beside the counts: each side with its last success, whether that is overdue, and what
-    it said when it failed; parked and ignored items; what the last run asks; why it could not be finished."""
+    it said when it failed; parked and ignored items; why the last run could not be finished."""
     sides = {"server": "server", **{name: f"pim:{name}" for name in pims}}
     states = _states(issues)
     return {
         "sides": [_side(name, health.get(side, {}), now) for name, side in sides.items()],
         "parked": states[IssueState.PARKED],
         "ignored": states[IssueState.IGNORED],
-        "asks": _asks(runs),
         "run_error": run_error(runs),
     }
 
@@ -169,20 +168,6 @@ def _side(name: str, known: Mapping[str, Any], now: datetime) -> dict[str, Any]:
         "last_tried": known.get("tried"),
         "overdue": overdue(datetime.fromisoformat(last) if last else None, INTERVAL, now),
         "error": {n: error[n] for n in ("what", "where", "fix", "retry")} if error else None,
-    }
-
-
-def _asks(runs: Sequence[Run]) -> dict[str, Any] | None:
-    """What a person has to confirm before runs go on."""
-    if not runs or runs[0]["state"] != RunState.STOPPED:
-        return None
-    report = runs[0]["report"] or {}
-    question = report.get("question") or {"what": report.get("reason", ""), "where": ""}
-    return {
-        "run": runs[0]["id"],
-        "what": question["what"],
-        "where": question["where"],
-        "deletions": len(report.get("deletions") or ()),
     }
 
 

@@ -272,20 +272,8 @@ def open_work(config: Config, stack: ExitStack, *, chosen: Sequence[str] | None 
             "No PIM is configured.", where=str(config.path), fix="Add a [[pim]] with name, connector and path or url."
         )
     mappings = {pim.name: load_mapping(pim.mapping, config) for pim in config.pims}
-    unknown = sorted(set(chosen or ()) - set(mappings))
-    if unknown:
-        raise ConfigError(
-            f"There is no PIM named {unknown[0]!r}.",
-            where=str(config.path),
-            fix=f"Known are {', '.join(mappings)}.",
-        )
-    state = open_state(config)
-    stack.callback(state.close)
-    if dry_run:
-        state = state.rehearsal()
-        stack.callback(state.close)
-    else:
-        stack.enter_context(state.lock())
+    _check_names(config, chosen or ())
+    state = _state_of_run(config, stack, dry_run=dry_run)
     server = open_server(config, mappings[config.pims[0].name].names)
     stack.callback(server.close)
     collections = []
@@ -322,6 +310,26 @@ def open_work(config: Config, stack: ExitStack, *, chosen: Sequence[str] | None 
     )
 
 
+def _check_names(config: Config, names: Sequence[str]) -> None:
+    """Raises ConfigError for a name that is no PIM's."""
+    known = [pim.name for pim in config.pims]
+    if unknown := sorted(set(names) - set(known)):
+        what, fix = f"There is no PIM named {unknown[0]!r}.", f"Known are {', '.join(known)}."
+        raise ConfigError(what, where=str(config.path), fix=fix)
+
+
+def _state_of_run(config: Config, stack: ExitStack, *, dry_run: bool) -> ClientState:
+    """The state, held by this run alone; a copy of it where nothing is to change."""
+    state = open_state(config)
+    stack.callback(state.close)
+    if not dry_run:
+        stack.enter_context(state.lock())
+        return state
+    copy = state.rehearsal()
+    stack.callback(copy.close)
+    return copy
+
+
 def revert(config: Config, state: ClientState, run: str) -> list[Reverted]:
     """Take back the deletions a run asked about. The caller holds the state's lock."""
     from syncengine.services.client_activities import ClientActivities
@@ -336,19 +344,10 @@ def open_removal(config: Config, stack: ExitStack, *, left: Sequence[str] = (), 
     from syncengine.services.sync import Collection, Work
 
     names = [p.name for p in config.pims]
-    if unknown := sorted(set(left) - set(names)):
-        raise ConfigError(
-            f"There is no PIM named {unknown[0]!r}.", where=str(config.path), fix=f"Known are {', '.join(names)}."
-        )
+    _check_names(config, left)
     if not dry_run and agent_folder(config).path.is_dir():  # an agent would begin anew once the state is gone
         stack.enter_context(agent_folder(config).hold())
-    state = open_state(config)
-    stack.callback(state.close)
-    if dry_run:
-        state = state.rehearsal()
-        stack.callback(state.close)
-    else:
-        stack.enter_context(state.lock())
+    state = _state_of_run(config, stack, dry_run=dry_run)
     collections, unreachable = [], {}
     for pim_config in (p for p in config.pims if p.name not in left):
         mapping = load_mapping(pim_config.mapping, config)

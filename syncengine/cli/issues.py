@@ -124,7 +124,7 @@ def runs(run: str | None, config_path: Path | None, *, as_json: bool) -> int:
         state = _open(config_path, stack)
         if run is None:
             listed = [render_health.run_json(r) for r in state.runs(MOST)]
-        elif (found := state.find_run(run)) is None:
+        elif (found := state.run_named(run)) is None:
             raise ConfigError(f"No run is named {run!r}.", where=state.path, fix='"syncengine runs" lists them.')
         else:
             listed = [render_health.whole_run_json(found)]

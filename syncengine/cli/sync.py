@@ -109,7 +109,7 @@ def explain(uid: str, config_path: Path | None, as_json: bool) -> int:
     """Tell all that is known about one item or activity: UID, activity id or file name."""
     from syncengine import bootstrap, render, render_health
     from syncengine.core.issues import is_about, is_called
-    from syncengine.services.remembered import remembered
+    from syncengine.services.answers import remembered
 
     config = read_config(config_path)
     with ExitStack() as stack:

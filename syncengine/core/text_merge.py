@@ -7,12 +7,16 @@ an overlap, for a person. Changes that touch each other overlap too: nobody can 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 
 MOST = 2000
-"""Lines or words of one text; finding what moved costs up to their square, so longer ones are one overlap."""
+"""Lines or words of one text; longer ones are one overlap."""
+MOST_PAIRS = 50_000
+"""How often a piece of one text may stand in another, in all: finding what moved costs this for each change, and a
+text that repeats one word would keep a run busy for minutes. What repeats itself more is one overlap."""
 _WORDS = re.compile(r"\w+|\s+|[^\w\s]")
 
 
@@ -41,7 +45,7 @@ def merge_parts(base: str, here: str, there: str) -> tuple[Part, ...]:
     if here == base:
         return (there,) if there else ()
     texts = [_pieces(text, by_line="\n" in base + here + there) for text in (base, here, there)]
-    if any(len(pieces) > MOST for pieces in texts):
+    if any(len(pieces) > MOST for pieces in texts) or max(_pairs(texts[0], other) for other in texts[1:]) > MOST_PAIRS:
         return (Overlap(base, here, there),)
     return tuple(_joined(_regions(*texts)))
 
@@ -60,6 +64,11 @@ def _line(text: str) -> str:
 
 def _pieces(text: str, *, by_line: bool) -> list[str]:
     return text.splitlines(keepends=True) if by_line else _WORDS.findall(text)
+
+
+def _pairs(one: list[str], other: list[str]) -> int:
+    counts = Counter(other)
+    return sum(n * counts[piece] for piece, n in Counter(one).items())
 
 
 def _regions(base: list[str], here: list[str], there: list[str]) -> Iterator[Part]:

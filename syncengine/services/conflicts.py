@@ -19,9 +19,9 @@ from syncengine.model.mapping import TypeMap
 from syncengine.model.proxy import Held, Proxy
 from syncengine.model.values import Value, Values, from_json, to_json
 from syncengine.ports import Pim
-from syncengine.services.remembered import are_strangers, forget_answer, remember, remembered
+from syncengine.services.answers import are_strangers, forget_answer, remember, remembered
 from syncengine.services.sync.report import SINCE
-from syncengine.services.sync.rulings import keep_losers
+from syncengine.services.sync.settling import keep_losers
 from syncengine.services.sync.work import Work
 
 MERGED = "merged"

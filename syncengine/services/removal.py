@@ -82,7 +82,7 @@ class Remover:
         state = self.work.state
         waiting = {p.id: p for p in (*_pages(lambda after: state.dirty(after, BATCH)), *state.held())}
         found = [one for p in waiting.values() if (one := unsent(p)) is not None]
-        troubled = [Unsent(p.where, "", p.what) for _, subject, p in state.problems() if subject not in waiting]
+        troubled = [Unsent(i.problem.where, "", i.problem.what) for i in state.issues() if i.subject not in waiting]
         return sorted([*found, *troubled], key=lambda u: u.key)
 
     # --- the entries -----------------------------------------------------------------------------------------------

@@ -43,7 +43,7 @@ LAST = "last"
 def run_meant(state: ClientState, said: str) -> str:
     """The id of the run somebody names by its beginning, or as the last one that wrote something and undid no other.
     Raises ConfigError."""
-    found = state.last_writing_run() if said == LAST else state.run_named(said) if said else None
+    found = state.last_writing_run() if said == LAST else state.run_named(said)
     if found is not None:
         return str(found["id"])
     what = "No run has written anything yet." if said == LAST else f"No run is named {said!r}."
@@ -190,7 +190,7 @@ class Undo(Sync):
         """What could not be done is as if it had never been begun."""
         if not steps:
             return
-        problems = {subject: p for _, subject, p in self.state.problems(PROBLEMS)}
+        problems = {issue.subject: issue.problem for issue in self.state.issues(PROBLEMS)}
         begun = {p.id for step in steps for p in (step.proxy, *step.first)}
         with self.state.transaction():
             for step in steps:

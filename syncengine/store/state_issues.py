@@ -24,10 +24,6 @@ class StateIssues(StatePart):
         super().__init__()
         self._solved: dict[tuple[str, str], None] = {}
 
-    def problems(self, scope: str | None = None) -> list[tuple[str, str, Problem]]:
-        """(scope, subject, problem), of one scope or all."""
-        return [(i.scope, i.subject, i.problem) for i in self.issues(scope)]
-
     def issues(self, scope: str | None = None) -> list[Issue]:
         """Of one scope or all."""
         c = t.problem.c

@@ -79,8 +79,8 @@ class StateJournal(StatePart):
         return int(self._rows(found.select_from(t.history))[0][0])
 
     def run_named(self, beginning: str) -> dict[str, Any] | None:
-        """The newest run whose id begins so: id, started, finished, state, report, undoes."""
-        found = self._runs(t.run.c.id.startswith(beginning, autoescape=True), 1)
+        """The newest run whose id begins so: id, started, finished, state, report, undoes. None for no beginning."""
+        found = self._runs(t.run.c.id.startswith(beginning, autoescape=True), 1) if beginning else []
         return found[0] if found else None
 
     def last_writing_run(self) -> dict[str, Any] | None:
@@ -115,10 +115,6 @@ class StateJournal(StatePart):
         waits = sa.func.json_array_length(c.report, "$.deletions") > 0
         asks = sa.or_(c.state == RunState.STOPPED, waits)
         found = self._runs(sa.and_(asks, c.id.startswith(run, autoescape=True)), 1)
-        return found[0] if found else None
-
-    def find_run(self, run: str) -> dict[str, Any] | None:
-        found = self._runs(t.run.c.id.startswith(run, autoescape=True), 1) if run else []
         return found[0] if found else None
 
     def prune(self, before: datetime, limit: int) -> None:

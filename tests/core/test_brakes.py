@@ -8,7 +8,12 @@ import pytest
 
 from syncengine.core.sync.brakes import Collection, Deletions, brake, unacceptable
 from syncengine.core.sync.clock import days_ahead, went_back
+from syncengine.core.sync.revert import ANEW, ITEM, KEPT, SHOWN, STAYS, reverted
+from syncengine.core.sync.roles import Role
+from syncengine.model.activity import Activity
 from syncengine.model.brakes import Brakes, Limits, Mode, brakes_of
+from syncengine.model.pim import Kind
+from syncengine.model.proxy import ItemState, Proxy, Share, There
 
 
 def deletions(number: int, linked: int) -> list[Deletions]:
@@ -153,3 +158,25 @@ def test_a_clock_that_went_back(ended: datetime | None, stops: bool) -> None:
 )
 def test_a_clock_ahead_of_the_servers(server: datetime | None, days: int) -> None:
     assert days_ahead(NOON, server) == days
+
+
+@pytest.mark.parametrize(
+    ("gone", "share", "there", "role", "after", "how"),
+    [
+        (True, Share.SHARED, There.LIVE, Role.GUEST, Share.RESTORED, ITEM),
+        (False, Share.DELETED, There.LIVE, Role.OWNER, Share.SHARED, STAYS),
+        (False, Share.SHARED, There.DELETED, Role.GUEST, Share.UNSHARED, KEPT),
+        (False, Share.SHARED, There.LIVE, Role.OWNER, Share.SHARED, SHOWN),
+        (False, Share.SHARED, There.DELETED, Role.OWNER, Share.SHARED, ANEW),
+    ],
+)
+def test_what_a_deletion_is_turned_into(
+    gone: bool, share: Share, there: There, role: Role, after: Share, how: str
+) -> None:
+    item = ItemState("work", "a.ics", "1", "", "uid", made=True, gone=gone)
+    before = Proxy("p", Kind.EVENT, server=Activity("a", 1, {}), share=share, there=there, item=item)
+    found, words = reverted(before, role, "new")
+    assert (found.share, words) == (after, how)
+    assert (found.id, found.values.get("integration_id")) == (("new", "uid") if how == ANEW else ("p", None))
+    assert found.item is not None
+    assert found.item.made is (how != KEPT)

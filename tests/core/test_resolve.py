@@ -10,13 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from syncengine.core.sync.merge import merge
-from syncengine.core.sync.resolve import Take, take, take_value
+from syncengine.core.sync.resolve import Take, are_surely_one, take, take_value
 from syncengine.core.sync.roles import Role
 from syncengine.core.sync.settle import settle
 from syncengine.model.activity import Activity
 from syncengine.model.conflicts import Conflict, Loser, Policy, Rule, Rules
 from syncengine.model.pim import Kind
-from syncengine.model.proxy import Proxy, There, same
+from syncengine.model.proxy import ItemState, Proxy, There, same
 from tests.core.mapping_world import EVENTS, context
 
 ROWS = {row.field: row for row in EVENTS.fields}
@@ -57,6 +57,23 @@ def test_a_new_value_goes_up_unless_the_server_has_it(base: str, here: str, ther
     assert same(after.push, expected, "location")
 
 
+def test_what_the_item_shows_is_kept_however_often_another_value_is_said() -> None:
+    item = ItemState("work", "a.ics", "1", "", "a")
+    before = replace(proxy("x", "y", "z"), item=item)
+    after = take_value(take_value(before, "location", "first").proxy, "location", "second").proxy
+    assert (after.values["location"], after.shown) == ("second", {"location": "y"})
+
+
+@pytest.mark.parametrize(
+    ("mine", "theirs", "one"),
+    [("a", "a", True), ("a", "b", False), ("a", None, False), (None, "b", True), (None, None, True)],
+)
+def test_the_same_id_or_none_to_tell_them_apart_is_one(mine: str | None, theirs: str | None, one: bool) -> None:
+    """Who says that two are not the same is not believed against their id (KEY-1)."""
+    both = replace(proxy("x", "x", "x"), values={"integration_id": mine})
+    assert are_surely_one(replace(both, server=Activity("a", 1, {"integration_id": theirs}))) is one
+
+
 def by(policy: Policy, before: Proxy, *rules: Rule) -> object:
     found = settle(before, EVENTS, Rules((*rules, Rule(policy))), context(), "new")
     return None if found is None else merge(found.resolved.proxy, ROWS, Role.OWNER).push.get("location", "theirs")
@@ -73,6 +90,13 @@ def by(policy: Policy, before: Proxy, *rules: Rule) -> object:
 )
 def test_the_newest_is_told_by_the_servers_stamps_alone(mine: datetime | None, winner: str | None) -> None:
     assert by(Policy.NEWEST, replace(proxy("a", "b", "c"), modified=mine)) == winner
+
+
+def test_where_both_are_merged_nobody_has_lost_and_nothing_is_copied() -> None:
+    before = proxy("one two three", "one! two three", "one two three!")
+    found = settle(before, EVENTS, Rules((Rule(Policy.MERGE, loser=Loser.COPY),)), context(), "new")
+    assert found is not None
+    assert (found.resolved.proxy.values["location"], found.copied) == ("one! two three!", None)
 
 
 def test_what_was_said_without_the_item_has_no_stamp() -> None:

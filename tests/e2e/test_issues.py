@@ -78,7 +78,7 @@ def test_status_tells_sides_apart_and_what_is_not_sent_yet(desk: Desk) -> None:
     assert "not sent yet: account a1: name" in words
     desk.sync()
     status = desk.good("status", "--json").json
-    assert (status["unsent"], status["unsent_records"], status["asks"]) == ([], [], None)
+    assert (status["unsent"], status["unsent_records"], status["question"]) == ([], [], None)
 
 
 def test_a_run_that_could_not_be_finished_is_no_failed_item(desk: Desk) -> None:

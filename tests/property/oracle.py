@@ -126,7 +126,7 @@ def nothing_left_open(world: World) -> None:
         state = world.state(name)
         assert not state.intents("pim"), name
         assert not state.intents("server"), name
-        problems = [p for _, _, p in state.problems() if TWINS not in p.what]
+        problems = [i for i in state.issues() if TWINS not in i.problem.what]
         assert not problems, (name, problems)
 
 
@@ -143,7 +143,7 @@ def one_to_one(world: World, activities: dict[str, Activity]) -> None:
         hrefs = {resource.href for resource, _ in world.items(name).values()}
         for proxy in world.proxies(name):
             assert not (proxy.has_item and proxy.item and proxy.item.href not in hrefs), f"{proxy.key} has no item"
-        twins = {subject for _, subject, problem in world.state(name).problems() if TWINS in problem.what}
+        twins = {i.subject for i in world.state(name).issues() if TWINS in i.problem.what}
         unsent = [p for p in world.proxies(name) if p.share is Share.SHARED and p.there is There.ABSENT]
         waiting = [p.key for p in unsent if p.id not in twins]
         assert not waiting, f"{name}: shared and not on the server: {waiting}"

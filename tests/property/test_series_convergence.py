@@ -143,7 +143,7 @@ class SeriesConvergence(RuleBasedStateMachine):
         activities = list(self.here.activities().values())
         keys = [a["integration_id"] for a in activities if a["integration_id"]]
         assert len(keys) == len(set(keys)), "one occurrence has two activities"
-        assert not self.here.state("one").problems(), self.here.state("one").problems()
+        assert not self.here.state("one").issues(), self.here.state("one").issues()
         proxies = self.here.proxies("one")
         if any(p.held or p.share is not Share.SHARED for p in proxies):
             return  # a person is asked, or something was deleted on the server: then the sides may differ

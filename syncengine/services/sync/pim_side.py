@@ -27,7 +27,6 @@ from syncengine.model.item import Item
 from syncengine.model.mapping import TypeMap
 from syncengine.model.pim import Fetched, Kind, Missing, Resource, Unreadable
 from syncengine.model.proxy import KnownItem, Proxy, Share, There
-from syncengine.services.remembered import strangers
 from syncengine.services.sync import guards
 from syncengine.services.sync.work import BATCH, ODD, Collection, Work, as_item_error
 
@@ -41,15 +40,18 @@ class PimSide:
         self.mapping = collection.mapping
         self.scope = f"pim:{collection.name}"
         self.properties = core.properties(collection.mapping)
-        self.intended = {proxy_id for _, proxy_id, _ in self.state.intents("server")}
         self.etags: Mapping[str, str] = {}  # as listed
         self.issues: dict[str, Issue] = {}  # of items of this collection, by href
         self.known_parts: dict[str, list[KnownItem]] = {}  # of the batch being settled, by resource
         self.listed: AbstractSet[str] = frozenset()
         self.in_doubt = False
-        self.strangers = strangers(self.state)
         first_contact = self.state.fact(f"seen:{self.name}") is None
         self.shares = collection.share_existing if first_contact else collection.share_new
+
+    @cached_property
+    def intended(self) -> set[str]:
+        """Ids of the proxies about which something is on its way to the server."""
+        return {proxy_id for _, proxy_id, _ in self.state.intents("server")}
 
     @cached_property
     def me(self) -> Context:
@@ -490,7 +492,7 @@ class PimSide:
     def _not_strangers(self, proxy: Proxy, candidates: list[tuple[str, str]]) -> list[tuple[str, str]]:
         """Without those of which a person has said that they are not the same as this item."""
         uid = proxy.item.uid if proxy.item else ""
-        others = {activity for known, activity in self.strangers if known == uid}
+        others = {activity for known, activity in self.work.strangers if known == uid}
         if not others:
             return candidates
         waiting = self.state.proxies(identity for _, identity in candidates)

@@ -40,8 +40,8 @@ from syncengine.services.sync.messages import Messages
 from syncengine.services.sync.pim_side import PimSide
 from syncengine.services.sync.remapping import Remapping
 from syncengine.services.sync.report import Reporter
-from syncengine.services.sync.rulings import Rulings
 from syncengine.services.sync.server_side import PROBLEMS, SIDE, ServerSide, held_back
+from syncengine.services.sync.settling import Settling
 from syncengine.services.sync.showing import Showing
 from syncengine.services.sync.work import BATCH, ODD, Work, as_item_error
 
@@ -58,7 +58,7 @@ class Sync:
         self.item_writes = ItemWrites(work)
         self.messages = Messages(work)
         self.contents = ContentSide(work, self.messages)
-        self.rulings = Rulings(work)
+        self.settling = Settling(work)
         self.greeter = Greeter(work)
         self.showing = Showing(work, self.contents, self.item_writes)
         self.reporter = Reporter(work)
@@ -94,7 +94,7 @@ class Sync:
         self.greeter.remember()
         self._recover()
         Remapping(self.work).run()
-        self.rulings.look_again()
+        self.settling.look_again()
         failed: list[SideError] = []
         for attempt in range(PASSES):
             self.work.again = False
@@ -112,7 +112,7 @@ class Sync:
             if not self.work.local_only:
                 self._take_in_changes()
             braking.check(self.work)
-            self._settle()
+            self._decide_all()
             if not self.work.again or self.work.dry_run:
                 break
         self._report_clashes()
@@ -185,7 +185,7 @@ class Sync:
                     else:
                         self.work.save([told], dirty=True)
 
-    def _settle(self) -> None:
+    def _decide_all(self) -> None:
         """Decide and carry out, batch by batch, everything that is waiting for it."""
         usable = [c.name for c in self.work.active]
         names = None if len(usable) == len(self.work.collections) else usable
@@ -193,41 +193,46 @@ class Sync:
         while batch := self.state.dirty(after, BATCH, names, self.work.began):
             after = batch[-1].id
             self.work.progress("deciding", done)
-            self._settle_batch(batch)
+            self._decide_batch(batch)
             done += len(batch)
 
-    def _settle_batch(self, batch: Sequence[Proxy]) -> None:
+    def _decide_batch(self, batch: Sequence[Proxy]) -> None:
         self.work.busy = True
         batch = [p for p in batch if p.id not in self.work.waiting]
-        copies = [Reflection(p, writing(p)) for p in batch if p.share is Share.COPY]
-        batch = self.messages.complete([p for p in batch if p.share is not Share.COPY])
-        waiting = [replace(p, share=Share.NEVER) for p in batch if self._is_guests_change(p)]
-        if waiting:
-            with self.state.transaction():
-                self.work.save(waiting, dirty=False)
-            batch = [p for p in batch if p.id not in {w.id for w in waiting}]
-        batch = self.rulings.settle(batch)
-        copies += [Reflection(p, writing(p)) for p in batch if p.share is Share.COPY]
-        batch = [p for p in batch if p.share is not Share.COPY]
+        begun, batch = _copies(batch)
+        batch = self._without_guests_changes(self.messages.complete(batch))
+        copies, batch = _copies(self.settling.settle(batch))
         decisions = [d for p in batch if p.share is not Share.NEVER and (d := self._decide(p)) is not None]
         decisions = self.contents.send(decisions, self._decide)
-        ended = [d.proxy for d in decisions if held_back(d)]
-        forgotten = [d.proxy.id for d in decisions if d.verdict is Verdict.FORGET]
-        with self.state.transaction():
-            self.work.save(ended, dirty=False)
-            self.state.solve(PROBLEMS, [p.id for p in ended])
-            for d in (d for d in decisions if d.verdict is Verdict.UNLINK and held_back(d)):
-                self.work.trace(Trace(d.proxy.id, d.proxy.key, "server", Deed.UNLINKED, d.because))
-            self.state.forget(forgotten)
+        self._end(decisions)
         if not self.work.local_only:
             self.showing.put_back([d for d in decisions if d.verdict is Verdict.RESTORE])
-        writes = copies + [Reflection(d.proxy, w) for d in decisions if (w := _item_write(d)) is not None]
+        writes = begun + copies + [Reflection(d.proxy, w) for d in decisions if (w := _item_write(d)) is not None]
         rest = [d for d in decisions if not held_back(d) and d.verdict not in _ITEM_ONLY]
         live = self.server_side.tell(self._by_free_keys(rest))
         if self.work.local_only:
             self.showing.leave(live)
         else:
             self.showing.show(live, writes)
+
+    def _end(self, decisions: Sequence[Decision]) -> None:
+        """Record what is decided without telling anybody."""
+        ended = [d.proxy for d in decisions if held_back(d)]
+        with self.state.transaction():
+            self.work.save(ended, dirty=False)
+            self.state.solve(PROBLEMS, [p.id for p in ended])
+            for d in (d for d in decisions if d.verdict is Verdict.UNLINK and held_back(d)):
+                self.work.trace(Trace(d.proxy.id, d.proxy.key, "server", Deed.UNLINKED, d.because))
+            self.state.forget([d.proxy.id for d in decisions if d.verdict is Verdict.FORGET])
+
+    def _without_guests_changes(self, batch: Sequence[Proxy]) -> Sequence[Proxy]:
+        """The rest of the batch; what only a guest's copy has changed waits."""
+        waiting = [replace(p, share=Share.NEVER) for p in batch if self._is_guests_change(p)]
+        if not waiting:
+            return batch
+        with self.state.transaction():
+            self.work.save(waiting, dirty=False)
+        return [p for p in batch if p.id not in {w.id for w in waiting}]
 
     def _is_guests_change(self, proxy: Proxy) -> bool:
         """Whether this is an occurrence only a guest's copy has changed: the organizer's series is there without it
@@ -248,7 +253,7 @@ class Sync:
             if isinstance(d.command, Insert)
         }
         taken = {text for text, _ in self.state.waiting((t for found in texts.values() for t in found), "item")}
-        known = {uid for uid, _ in self.rulings.strangers}  # they have met something that they are not
+        known = {uid for uid, _ in self.work.strangers}  # they have met something that they are not
         return [
             replace(d, command=replace(d.command, keys=tuple(k for k in d.command.keys if "integration_id" in k)))
             if isinstance(d.command, Insert)
@@ -273,6 +278,12 @@ class Sync:
             with self.state.transaction():
                 self.work.fail_proxy(proxy, as_item_error(e))
             return None
+
+
+def _copies(batch: Sequence[Proxy]) -> tuple[list[Reflection], list[Proxy]]:
+    """The copies that are still to be written, and the rest of the batch."""
+    rest = [p for p in batch if p.share is not Share.COPY]
+    return [Reflection(p, writing(p)) for p in batch if p.share is Share.COPY], rest
 
 
 _ITEM_ONLY = (Verdict.FORGET, Verdict.DELETE_HERE, Verdict.DROP, Verdict.RESTORE)

@@ -31,7 +31,6 @@ from syncengine.model.commands import (
 from syncengine.model.issue import Issue
 from syncengine.model.pim import Kind
 from syncengine.model.proxy import Proxy, Share, There
-from syncengine.services.remembered import strangers
 from syncengine.services.sync.work import ODD, Work, as_item_error
 
 SIDE = "server"
@@ -154,7 +153,7 @@ class ServerSide:
 
     def _not_strangers(self, activity: Activity, candidates: list[tuple[str, str]]) -> list[tuple[str, str]]:
         """Without those of which a person has said that they are not the same as this activity."""
-        uids = {uid for uid, other in strangers(self.state) if other == activity.id} if candidates else set()
+        uids = {uid for uid, other in self.work.strangers if other == activity.id} if candidates else set()
         if not uids:
             return candidates
         waiting = self.state.proxies(identity for _, identity in candidates)

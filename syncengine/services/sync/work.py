@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
+from functools import cached_property
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
@@ -28,6 +29,7 @@ from syncengine.model.report import Action, Report
 from syncengine.model.trace import Deed, Trace
 from syncengine.model.values import Json, Values
 from syncengine.ports import ActivityServer, ClientState, Folder, Pim
+from syncengine.services.answers import strangers
 from syncengine.services.sync.health import Health
 from syncengine.services.sync.recent import Recent
 from syncengine.times import Clock
@@ -225,6 +227,11 @@ class Work:
         return self._directory
 
     _directory: Directory | None = None
+
+    @cached_property
+    def strangers(self) -> frozenset[tuple[str, str]]:
+        """(item UID, activity id) of those that a person has said are not the same. No run adds to them."""
+        return strangers(self.state)
 
     def did(self, proxy: Proxy, side: str, verb: str, because: str) -> None:
         """Count and list one write."""

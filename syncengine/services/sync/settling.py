@@ -13,18 +13,17 @@ from syncengine.core.wire import values_to_json
 from syncengine.model.conflicts import Rule
 from syncengine.model.proxy import Proxy, Share, There
 from syncengine.model.values import Values
-from syncengine.services.remembered import remembered, strangers
+from syncengine.services.answers import remembered
 from syncengine.services.sync.work import ODD, Work, as_item_error
 
 _KNOWN = "conflict rules"
 """The fact that says by which rules held conflicts were looked at last."""
 
 
-class Rulings:
+class Settling:
     def __init__(self, work: Work) -> None:
         self.work, self.state = work, work.state
         self.answers: tuple[Rule, ...] = remembered(work.state)
-        self.strangers = strangers(work.state)
 
     def look_again(self) -> None:
         """Other rules than last time: what waits for a person may not have to any more."""
@@ -69,9 +68,9 @@ class Rulings:
             return []
 
     def _are_strangers(self, proxy: Proxy) -> bool:
-        if not self.strangers or proxy.item is None or proxy.there is not There.LIVE:
+        if not self.work.strangers or proxy.item is None or proxy.there is not There.LIVE:
             return False
-        return (proxy.item.uid, proxy.activity_id) in self.strangers and not resolve.are_surely_one(proxy)
+        return (proxy.item.uid, proxy.activity_id) in self.work.strangers and not resolve.are_surely_one(proxy)
 
     def _record(self, proxy: Proxy, settled: Settled) -> list[Proxy]:
         resolved = settled.resolved

@@ -1,5 +1,4 @@
-"""What people have said about conflicts and want to be remembered: answers, and pairs that are not the same.
-They are kept in the client's state."""
+"""Answers to conflicts that are remembered in the client's state, and pairs that are not the same."""
 
 from __future__ import annotations
 
