@@ -7,12 +7,16 @@ an overlap, for a person. Changes that touch each other overlap too: nobody can 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from difflib import SequenceMatcher
+from difflib import Match, SequenceMatcher
 
 MOST = 2000
-"""Lines or words of one text; finding what moved costs up to their square, so longer ones are one overlap."""
+"""Lines or words of one text; longer ones are one overlap."""
+MOST_STEPS = 5_000_000
+"""Comparisons for one text, less than a second: texts that repeat themselves cost up to the cube of their lines, and are one
+overlap from there on."""
 _WORDS = re.compile(r"\w+|\s+|[^\w\s]")
 
 
@@ -43,7 +47,10 @@ def merge_parts(base: str, here: str, there: str) -> tuple[Part, ...]:
     texts = [_pieces(text, by_line="\n" in base + here + there) for text in (base, here, there)]
     if any(len(pieces) > MOST for pieces in texts):
         return (Overlap(base, here, there),)
-    return tuple(_joined(_regions(*texts)))
+    try:
+        return tuple(_joined(_regions(*texts)))
+    except _TooCostly:
+        return (Overlap(base, here, there),)
 
 
 def marked(parts: Sequence[Part]) -> str:
@@ -79,7 +86,7 @@ def _settled(base: str, here: str, there: str) -> Part:
 
 def _common(base: list[str], here: list[str], there: list[str]) -> Iterator[tuple[int, int, int, int]]:
     """Stretches of the base that both sides have kept: where each begins in all three, and its length."""
-    mine, theirs = (SequenceMatcher(None, base, other, autojunk=False).get_matching_blocks() for other in (here, there))
+    mine, theirs = (_Bounded(base, other).get_matching_blocks() for other in (here, there))
     i = j = 0
     while i < len(mine) and j < len(theirs):
         one, other = mine[i], theirs[j]
@@ -90,6 +97,24 @@ def _common(base: list[str], here: list[str], there: list[str]) -> Iterator[tupl
             i += 1
         else:
             j += 1
+
+
+class _TooCostly(Exception):
+    pass
+
+
+class _Bounded(SequenceMatcher[str]):
+    """Raises _TooCostly."""
+
+    def __init__(self, base: list[str], other: list[str]) -> None:
+        self._base, self._there, self._steps = base, Counter(other), 0
+        super().__init__(None, base, other, autojunk=False)
+
+    def find_longest_match(self, alo: int = 0, ahi: int | None = None, blo: int = 0, bhi: int | None = None) -> Match:
+        self._steps += sum(self._there[piece] for piece in self._base[alo:ahi])
+        if self._steps > MOST_STEPS:
+            raise _TooCostly
+        return super().find_longest_match(alo, ahi, blo, bhi)
 
 
 def _joined(parts: Iterator[Part]) -> Iterator[Part]:

@@ -40,6 +40,11 @@ def test_a_very_long_text_is_not_searched() -> None:
     assert merge_parts(base, "mine\n" + base, base + "theirs\n") == (Overlap(base, "mine\n" + base, base + "theirs\n"),)
 
 
+def test_a_text_that_repeats_itself_is_searched_only_so_far() -> None:
+    base, here, there = "a\nb\n" * 900, "b\na\n" * 900, "a\n" * 900 + "b\n" * 900
+    assert merge_parts(base, here, there) == (Overlap(base, here, there),)  # to the end, it would take minutes
+
+
 @given(base=TEXTS | WORDS, here=TEXTS | WORDS)
 def test_equal_and_one_sided_changes_are_taken(base: str, here: str) -> None:
     assert merged(base, here, here) == here
