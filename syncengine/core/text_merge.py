@@ -15,8 +15,8 @@ from difflib import Match, SequenceMatcher
 MOST = 2000
 """Lines or words of one text; longer ones are one overlap."""
 MOST_STEPS = 5_000_000
-"""Comparisons for one text, less than a second: texts that repeat themselves cost up to the cube of their lines, and are one
-overlap from there on."""
+"""Comparisons for one text, less than a second: texts that repeat themselves cost up to the cube of their lines, and
+are one overlap from there on."""
 _WORDS = re.compile(r"\w+|\s+|[^\w\s]")
 
 
