@@ -15,6 +15,7 @@ from syncengine.config import load
 from syncengine.core.directory_file import parse_directory
 from syncengine.errors import Stopped
 from syncengine.model.activity import Activity
+from syncengine.model.brakes import Brakes
 from syncengine.model.report import Report
 from syncengine.ports import ActivityServer, ClientState
 from syncengine.services import activity_editing
@@ -99,7 +100,7 @@ class RemapDesk:
 
     def accept(self, report: Report) -> None:
         with self.state() as state:
-            braking.accept(state, report.run)
+            braking.accept(state, report.run, Brakes())
 
     @contextmanager
     def state(self) -> Iterator[ClientState]:
