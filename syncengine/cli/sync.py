@@ -196,9 +196,7 @@ def _share(uid: str, config_path: Path | None, as_json: bool, *, picks: Picks | 
         print_table(["item", "subject", ""], [(p.key, p.values.get("description"), word) for p in proxies])
         for one in proxies:
             if shared and not one.has_item and one.origin is Origin.PIM:
-                say(
-                    f'{one.key} was made in a calendar: put its entry back there ("syncengine explain" shows it).'
-                )
+                say(f'{one.key} was made in a calendar: put its entry back there ("syncengine explain" shows it).')
     return 0
 
 
