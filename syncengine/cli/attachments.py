@@ -7,8 +7,9 @@ from pathlib import Path
 
 import click
 
-from syncengine.cli.output import command, config_option, json_option, print_json, print_table, read_config, tell
+from syncengine.cli.output import command, config_option, json_option, print_json, print_table, read_config, say, tell
 from syncengine.cli.server import open_server
+from syncengine.core.printable import one_line
 
 
 @click.command()
@@ -75,12 +76,7 @@ def attachments(activity_id: str, folder: Path | None, config_path: Path | None,
         print_json({"activity": activity.id, "attachments": rows, "saved": saved})
         return 0
     shown = [[a.name, a.media_type, shown_size(a.size) if a.digest else "", a.uri or a.digest[:12]] for a in found]
-    print_table(("name", "type", "size", "link or digest"), [[_printable(cell) for cell in row] for row in shown])
+    print_table(("name", "type", "size", "link or digest"), shown)
     for path in saved:
-        click.echo(f"saved {_printable(path)}")
+        say(f"saved {one_line(path)}")
     return 0
-
-
-def _printable(text: str) -> str:
-    """Names come from others: none may steer the terminal."""
-    return "".join(c if c.isprintable() else "?" for c in text)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from syncengine.cli.output import command, config_option, json_option, print_json, print_table, read_config
+from syncengine.cli.output import command, config_option, json_option, print_json, print_table, read_config, say
 from syncengine.errors import Stopped
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def _list(state: ClientState, run: str, as_json: bool) -> int:
     if as_json:
         print_json(shown)
     elif question is not None:
-        click.echo(f"{question.what}\n  where: {question.where}\n{shown['ways']}")
+        say(f"{question.what}\n  where: {question.where}\n{shown['ways']}")
     else:
         print_table(["item", "subject", "deleted on"], [(d.key, d.description, d.side) for d in doomed])
         click.echo(f"Deletions that wait: {len(doomed)}. {shown['ways']}")

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from syncengine.cli.output import command, config_option, json_option, print_json, print_table, read_config
+from syncengine.cli.output import command, config_option, json_option, print_json, print_table, read_config, say
 
 WAITING = 1
 
@@ -66,20 +66,20 @@ def show(key: str, config_path: Path | None, *, as_json: bool) -> int:
     if as_json:
         print_json(found)
         return 0
-    click.echo(f"{found['item']}  {found['subject'] or ''}\n  {found['because']}")
+    say(f"{found['item']}  {found['subject'] or ''}\n  {found['because']}")
     for side, name in (("PIM", "pim_changed"), ("server", "server_changed")):
         if found[name]:
             click.echo(f"  changed last, by what the {side} says: {found[name]}")
     for one in found["values"]:
-        click.echo(f"  {one['field']}")
+        say(f"  {one['field']}")
         for name in ("base", "pim", "server"):
-            click.echo(f"    {name:<7} {one[name]!r}")
+            say(f"    {name:<7} {one[name]!r}")
         if one["merged"] is not None:
             click.echo("    merged" + (", with overlaps:" if one["overlaps"] else ":"))
-            click.echo("".join(f"      {line}\n" for line in one["merged"].splitlines()), nl=False)
+            say("".join(f"      {line}\n" for line in one["merged"].splitlines()).rstrip("\n"))
     click.echo("Resolve it with one of:")
     for line in found["commands"]:
-        click.echo(f"  {line}")
+        say(f"  {line}")
     return 0
 
 
@@ -115,5 +115,5 @@ def resolve(
         print_json({"id": proxy.id, "item": proxy.key, "left": left})
     else:
         rest = f"; still open: {', '.join(left)}" if left else ""
-        click.echo(f"{proxy.key} is answered{rest}; the next sync carries it out")
+        say(f"{proxy.key} is answered{rest}; the next sync carries it out")
     return WAITING if left else 0

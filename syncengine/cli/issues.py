@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from syncengine.cli.output import command, config_option, json_option, print_json, print_table, read_config
+from syncengine.cli.output import command, config_option, json_option, print_json, print_table, read_config, say
 from syncengine.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def issues(config_path: Path | None, *, everything: bool, as_json: bool) -> int:
         print_json(shown)
     else:
         for line in render_health.run_error_lines(shown["run_error"]):
-            click.echo(line)
+            say(line)
         if shown["issues"]:
             print_table(render_health.ISSUE_COLUMNS, map(render_health.issue_row, shown["issues"]))
         else:
@@ -133,5 +133,5 @@ def runs(run: str | None, config_path: Path | None, *, as_json: bool) -> int:
     elif run is None:
         print_table(render_health.RUN_COLUMNS, map(render_health.run_row, listed))
     else:
-        click.echo(render_health.run_text(listed[0]))
+        say(render_health.run_text(listed[0]))
     return 0

@@ -15,6 +15,7 @@ from typing import Any, ParamSpec
 import click
 
 from syncengine.config import Config, default_path, load
+from syncengine.core.printable import in_json, one_line, printable
 from syncengine.errors import SyncEngineError
 
 P = ParamSpec("P")
@@ -68,14 +69,14 @@ def _failure(error: SyncEngineError, command_name: str, *, dry_run: bool) -> Any
 
 def fail(error: SyncEngineError) -> None:
     """Say what went wrong, where and how to mend it; leave with the error's exit code."""
-    click.secho(str(error), err=True, fg="red" if sys.stderr.isatty() else None)
+    click.secho(printable(str(error)), err=True, fg="red" if sys.stderr.isatty() else None)
     if error.retry:
         click.echo("  trying again later may help", err=True)
     raise SystemExit(error.exit_code)
 
 
 def print_json(value: Any) -> None:
-    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+    click.echo(in_json(json.dumps(value, indent=2, ensure_ascii=False)))
 
 
 def tell(value: Any, words: str, *, as_json: bool) -> None:
@@ -83,7 +84,12 @@ def tell(value: Any, words: str, *, as_json: bool) -> None:
     if as_json:
         print_json(value)
     else:
-        click.echo(words)
+        say(words)
+
+
+def say(words: str, *, err: bool = False) -> None:
+    """Print what may hold texts of others."""
+    click.echo(printable(words), err=err)
 
 
 def print_table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
@@ -96,4 +102,8 @@ def print_table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> No
 
 
 def _cell(value: object) -> str:
-    return {None: "", True: "yes", False: "no"}[value] if value is None or isinstance(value, bool) else str(value)
+    return (
+        {None: "", True: "yes", False: "no"}[value]
+        if value is None or isinstance(value, bool)
+        else one_line(str(value))
+    )

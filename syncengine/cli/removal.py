@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from syncengine.cli.output import command, config_option, json_option, print_json, print_table, read_config
+from syncengine.cli.output import command, config_option, json_option, print_json, print_table, read_config, say
 from syncengine.cli.progress import Progress
 from syncengine.config import Config
 from syncengine.errors import Problem, SideError, Stopped
@@ -155,13 +155,13 @@ def _print(found: Removal, config: Config, state: str) -> None:
     if rows:
         print_table(["", "pim", "item", "subject", "because"], rows)
     for one in found.unsent:
-        click.echo(f"  not sent  {one.key} {one.description}: {one.because}")
+        say(f"  not sent  {one.key} {one.description}: {one.because}")
     for name in (*found.files, *found.secrets):
-        click.echo(f"  deleted   {name}")
+        say(f"  deleted   {name}")
     if unit := _unit(config):
         click.echo(f"  goes too  {unit}, which starts the agent")
     for problem in (*found.unreachable.values(), *found.problems):
-        click.echo(f"  problem   {problem.where}: {problem.what}\n            {problem.fix}".rstrip(), err=True)
+        say(f"  problem   {problem.where}: {problem.what}\n            {problem.fix}".rstrip(), err=True)
     click.echo(_LAST[state])
     if config.path.exists():
         click.echo(f"The configuration {config.path} stays{_with_secrets(config)}.")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from syncengine.cli.output import command, config_option, json_option, print_json, print_table, read_config, tell
+from syncengine.cli.output import command, config_option, json_option, print_json, print_table, read_config, say, tell
 from syncengine.config import Config
 from syncengine.errors import ConfigError, NotThere, SideError, Unreachable
 from syncengine.ports import ActivityServer
@@ -229,7 +229,7 @@ def show(key: str, config_path: Path | None, as_json: bool) -> int:
     if as_json:
         print_json(shown)
     else:
-        click.echo(render.known_text(shown))
+        say(render.known_text(shown))
     return 0
 
 
@@ -274,7 +274,7 @@ def import_directory(file: Path, config_path: Path | None, *, as_json: bool) -> 
     words = f"{counts}: {'imported' if changed else 'all known already, nothing changed'}"
     tell({**numbers, "changed": changed}, words, as_json=as_json)
     for words in render.ambiguous_addresses(found):
-        click.echo(f"note: {words}", err=True)
+        say(f"note: {words}", err=True)
     return 0
 
 

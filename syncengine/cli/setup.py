@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from syncengine.cli.output import command, config_option, json_option, print_json, read_config
+from syncengine.cli.output import command, config_option, json_option, print_json, read_config, say
 from syncengine.config import Config, default_path, shown_url
 from syncengine.errors import ConfigError, SyncEngineError
 
@@ -107,9 +107,9 @@ def check(config_path: Path | None, as_json: bool) -> int:
         )
     else:
         for what, error in found:
-            click.echo(f"{'ok     ' if error is None else 'problem'}  {what}")
+            say(f"{'ok     ' if error is None else 'problem'}  {what}")
         for error in wrong:
-            click.echo(str(error), err=True)
+            say(str(error), err=True)
     return min((e.exit_code for e in wrong), default=0)
 
 

@@ -10,14 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from syncengine.cli.alarm import look_after_run
-from syncengine.cli.output import (
-    command,
-    config_option,
-    json_option,
-    print_json,
-    print_table,
-    read_config,
-)
+from syncengine.cli.output import command, config_option, json_option, print_json, print_table, read_config, say
 from syncengine.cli.progress import Progress
 from syncengine.errors import ConfigError, SideError, Stopped, SyncEngineError
 from syncengine.model.issue import IssueState
@@ -59,9 +52,9 @@ def sync(config_path: Path | None, as_json: bool, dry_run: bool, pims: tuple[str
     if as_json:
         print_json(render.report_json(report, error))
     else:
-        click.echo(render.report_text(report, colour=sys.stdout.isatty()))
+        say(render.report_text(report, colour=sys.stdout.isatty()))
     if error is not None:
-        click.echo(str(error), err=True)
+        say(str(error), err=True)
         return error.exit_code
     if report.state is RunState.STOPPED:
         return Stopped.exit_code
@@ -94,7 +87,7 @@ def status(config_path: Path | None, as_json: bool) -> int:
         print_json(shown)
     else:
         words = render.status_text(shown), render_health.health_text(shown), render.agent_text(shown["agent"])
-        click.echo("\n".join(words))
+        say("\n".join(words))
     return _STATUS_CODES.get(shown["state"]) or (
         ITEMS_WAIT if shown["held"] or shown["failed"] or shown["deletions"] else 0
     )
@@ -140,7 +133,7 @@ def explain(uid: str, config_path: Path | None, as_json: bool) -> int:
     if as_json:
         print_json(shown)
     else:
-        click.echo("\n\n".join(f"{render.explain_text(one)}{render_health.issues_text(one)}" for one in shown))
+        say("\n\n".join(f"{render.explain_text(one)}{render_health.issues_text(one)}" for one in shown))
     return 0
 
 
@@ -203,9 +196,7 @@ def _share(uid: str, config_path: Path | None, as_json: bool, *, picks: Picks | 
         print_table(["item", "subject", ""], [(p.key, p.values.get("description"), word) for p in proxies])
         for one in proxies:
             if shared and not one.has_item and one.origin is Origin.PIM:
-                click.echo(
-                    f'{one.key} was made in a calendar: put its entry back there ("syncengine explain" shows it).'
-                )
+                say(f'{one.key} was made in a calendar: put its entry back there ("syncengine explain" shows it).')
     return 0
 
 
@@ -227,5 +218,5 @@ def _suggest(uid: str, config_path: Path | None, as_json: bool) -> int:
         return 0
     print_table(["relate to", "id", "name"], rows)
     for address in found.doubtful:
-        click.echo(f"{address} is the address of several contacts; relate the right one by its id.")
+        say(f"{address} is the address of several contacts; relate the right one by its id.")
     return 0

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from syncengine.cli.output import command, config_option, json_option, print_json, print_table, read_config
+from syncengine.cli.output import command, config_option, json_option, print_json, print_table, read_config, say
 from syncengine.cli.progress import Progress
 from syncengine.errors import SideError, Stopped, SyncEngineError
 from syncengine.model.report import Report, Undone
@@ -50,7 +50,7 @@ def undo(run: str, config_path: Path | None, as_json: bool, dry_run: bool) -> in
     else:
         _print(report)
     if error is not None:
-        click.echo(str(error), err=True)
+        say(str(error), err=True)
         return error.exit_code
     return 0 if all(one.restored for one in report.undone) else SOME_COULD_NOT
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from syncengine.core.printable import one_line
+
 _PLACES = r"""
       (?P<url>[a-z][a-z0-9+.-]*://)(?P<rest>\S+)
     | \S+@\S+                                            # an address of a person
@@ -24,7 +26,7 @@ LONGEST = 500
 def scrubbed(sentence: str, *, quotes: bool = False) -> str:
     """The sentence on one line without all that; `…` stands for what was there. Of a URL, scheme and host stay.
     quotes: what is quoted may stay, without addresses."""
-    return _SPOILING[quotes].sub(_instead, " ".join(sentence.split()))[:LONGEST]
+    return _SPOILING[quotes].sub(_instead, " ".join(one_line(sentence).split()))[:LONGEST]
 
 
 def _instead(found: re.Match[str]) -> str:

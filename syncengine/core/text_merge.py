@@ -10,13 +10,13 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from difflib import SequenceMatcher
+from difflib import Match, SequenceMatcher
 
 MOST = 2000
 """Lines or words of one text; longer ones are one overlap."""
-MOST_PAIRS = 50_000
-"""How often a piece of one text may stand in another, in all: finding what moved costs this for each change, and a
-text that repeats one word would keep a run busy for minutes. What repeats itself more is one overlap."""
+MOST_STEPS = 5_000_000
+"""Comparisons for one text, less than a second: texts that repeat themselves cost up to the cube of their lines, and
+are one overlap from there on."""
 _WORDS = re.compile(r"\w+|\s+|[^\w\s]")
 
 
@@ -45,9 +45,12 @@ def merge_parts(base: str, here: str, there: str) -> tuple[Part, ...]:
     if here == base:
         return (there,) if there else ()
     texts = [_pieces(text, by_line="\n" in base + here + there) for text in (base, here, there)]
-    if any(len(pieces) > MOST for pieces in texts) or max(_pairs(texts[0], other) for other in texts[1:]) > MOST_PAIRS:
+    if any(len(pieces) > MOST for pieces in texts):
         return (Overlap(base, here, there),)
-    return tuple(_joined(_regions(*texts)))
+    try:
+        return tuple(_joined(_regions(*texts)))
+    except _TooCostly:
+        return (Overlap(base, here, there),)
 
 
 def marked(parts: Sequence[Part]) -> str:
@@ -64,11 +67,6 @@ def _line(text: str) -> str:
 
 def _pieces(text: str, *, by_line: bool) -> list[str]:
     return text.splitlines(keepends=True) if by_line else _WORDS.findall(text)
-
-
-def _pairs(one: list[str], other: list[str]) -> int:
-    counts = Counter(other)
-    return sum(n * counts[piece] for piece, n in Counter(one).items())
 
 
 def _regions(base: list[str], here: list[str], there: list[str]) -> Iterator[Part]:
@@ -88,7 +86,7 @@ def _settled(base: str, here: str, there: str) -> Part:
 
 def _common(base: list[str], here: list[str], there: list[str]) -> Iterator[tuple[int, int, int, int]]:
     """Stretches of the base that both sides have kept: where each begins in all three, and its length."""
-    mine, theirs = (SequenceMatcher(None, base, other, autojunk=False).get_matching_blocks() for other in (here, there))
+    mine, theirs = (_Bounded(base, other).get_matching_blocks() for other in (here, there))
     i = j = 0
     while i < len(mine) and j < len(theirs):
         one, other = mine[i], theirs[j]
@@ -99,6 +97,24 @@ def _common(base: list[str], here: list[str], there: list[str]) -> Iterator[tupl
             i += 1
         else:
             j += 1
+
+
+class _TooCostly(Exception):
+    pass
+
+
+class _Bounded(SequenceMatcher[str]):
+    """Raises _TooCostly."""
+
+    def __init__(self, base: list[str], other: list[str]) -> None:
+        self._base, self._there, self._steps = base, Counter(other), 0
+        super().__init__(None, base, other, autojunk=False)
+
+    def find_longest_match(self, alo: int = 0, ahi: int | None = None, blo: int = 0, bhi: int | None = None) -> Match:
+        self._steps += sum(self._there[piece] for piece in self._base[alo:ahi])
+        if self._steps > MOST_STEPS:
+            raise _TooCostly
+        return super().find_longest_match(alo, ahi, blo, bhi)
 
 
 def _joined(parts: Iterator[Part]) -> Iterator[Part]:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
+from syncengine.core.activity_values import normal, with_times
 from syncengine.core.sync import repetition, resolve
 from syncengine.core.sync.reflect import rows_of
 from syncengine.core.sync.resolve import Resolved, Take, open_conflicts
@@ -16,7 +17,7 @@ from syncengine.errors import ConfigError
 from syncengine.model.activity import field_type
 from syncengine.model.conflicts import Conflict, Loser, Policy, Rule
 from syncengine.model.mapping import TypeMap
-from syncengine.model.proxy import Held, Proxy
+from syncengine.model.proxy import Held, Proxy, same
 from syncengine.model.values import Value, Values, from_json, to_json
 from syncengine.ports import Pim
 from syncengine.services.answers import are_strangers, forget_answer, remember, remembered
@@ -28,6 +29,7 @@ MERGED = "merged"
 NO_PIM = cast(Pim, None)
 """Stands where a PIM would: an answer asks none."""
 SCOPES = ("item", "field", "type")
+_TIMES = frozenset({"planned", "planned_completion"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +175,8 @@ class Conflicts:
             self._take(at, [_named(at, name)] if given else at.held, whose, wish.always)
         for said in wish.values:
             self._set(at, said, wish.always)
+        if wish.values:
+            _check_times(at.proxy)
         return ""
 
     def _whole_record(self, at: _Open, wish: Wish) -> str:
@@ -222,7 +226,7 @@ class Conflicts:
             fix = "--take recurrence=server or pim." if held.field == repetition.RECURRENCE else "--set FIELD=VALUE."
             raise ConfigError(f"{said!r} is no value that can be set or remembered.", where=at.proxy.key, fix=fix)
         try:
-            value = from_json(text, field_type(held.field))
+            value = normal({held.field: from_json(text, field_type(held.field))})[held.field]
         except ValueError as e:
             raise ConfigError(f"{held.field}: {e}.", where=at.proxy.key, fix="Write a value of that form.") from e
         self._done(at, held, resolve.take_value(at.proxy, held.field, value))
@@ -257,6 +261,14 @@ class Conflicts:
         with self.state.transaction():
             forget_answer(self.state, found)
         return found
+
+
+def _check_times(proxy: Proxy) -> None:
+    """Refuses times that cannot stand together, once it is known what stands. Raises ItemError."""
+    if proxy.server is None or {h.field for h in proxy.held} & _TIMES:
+        return
+    stands = {n: (proxy.server.values if same(proxy.values, proxy.agreed, n) else proxy.values).get(n) for n in _TIMES}
+    with_times(stands, _TIMES)
 
 
 def _named(at: _Open, name: str) -> Held:

@@ -25,6 +25,8 @@ from syncengine.errors import NotNow, StorageError
 
 _PATIENCE = 1.0
 """Seconds: somebody may just be looking whether an agent runs."""
+_LONGEST = 1_000_000
+"""Characters of one file; what is longer is cut, and so damaged."""
 _REQUEST, _ANSWER = "now-", "done-"
 
 
@@ -99,7 +101,7 @@ class AgentFolder:
         found = {}
         for file in sorted(self.path.glob(f"{_REQUEST}*.json")):
             content = _read(file)
-            if content is not None:
+            if content is not None and _is_request(content):
                 found[file.stem.removeprefix(_REQUEST)] = content
             else:
                 _drop(file)
@@ -145,10 +147,18 @@ class AgentFolder:
             ) from e
 
 
+def _is_request(content: dict[str, Any]) -> bool:
+    names = content.get("pims", [])
+    return isinstance(names, list) and all(isinstance(name, str) for name in names)
+
+
 def _read(file: Path) -> dict[str, Any] | None:
     try:
-        found = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        if not file.is_file():  # a pipe would be waited for
+            return None
+        with file.open(encoding="utf-8") as opened:
+            found = json.loads(opened.read(_LONGEST))
+    except (OSError, ValueError, RecursionError):
         return None
     return found if isinstance(found, dict) else None
 

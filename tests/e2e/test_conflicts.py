@@ -54,3 +54,17 @@ def test_a_conflict_is_listed_shown_and_answered(desk: Desk) -> None:
     assert [a["number"] for a in answers] == [1]
     desk.good("conflicts", "--forget", "1")
     assert desk.do("conflicts", "--answers", "--json").json == []
+
+
+def test_a_value_no_activity_can_hold_is_no_answer(desk: Desk) -> None:
+    contradicted(desk)
+    too_long = desk.do("resolve", "lunch", "--set", f"description={'x' * 100_000}\0".replace("\0", "\udcff"))
+    assert (too_long.code, "holds a character that is not text" in too_long.err) == (1, True), too_long
+    assert desk.do("conflicts").code == 1, "it still waits"
+    desk.edit("lunch", "DTSTART:20260302T090000Z", "DTSTART:20260302T091500Z")
+    desk.change({desk.activity("Lunch at one")["id"]: {"planned": "2026-03-02T09:30:00Z"}})
+    assert desk.do("sync").code == 1
+    for day in ("2026-03-02", "2027-03-02T09:00:00Z"):
+        refused = desk.do("resolve", "lunch", "--set", f"planned={day}", "--take", "description=pim")
+        assert (refused.code, "planned" in refused.err) == (1, True), refused
+    assert [c["fields"] for c in desk.do("conflicts", "--json").json] == [["description", "planned"]]

@@ -18,12 +18,10 @@ INTERRUPTED = 130
 MANY = 400
 
 
-def start(desk: Desk, *args: str, stderr: int | None = None) -> subprocess.Popen[bytes]:
+def start(desk: Desk, *args: str, stderr: int | None = None, stdout: int = subprocess.PIPE) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "tests.e2e.run_command", *args, "--config", "config.toml"]
     environment = {**os.environ, **desk.env, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8"}
-    return subprocess.Popen(
-        command, cwd=desk.folder, env=environment, stdout=subprocess.PIPE, stderr=stderr or subprocess.PIPE
-    )
+    return subprocess.Popen(command, cwd=desk.folder, env=environment, stdout=stdout, stderr=stderr or subprocess.PIPE)
 
 
 def interrupted(desk: Desk, at: int, *args: str) -> Done:

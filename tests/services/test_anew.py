@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from syncengine import bootstrap
 from syncengine.core.sync import model_version
 from syncengine.model.proxy import Share
+from syncengine.services.conflicts import Wish
 from syncengine.services.sync import anew
 from tests.services.remap_desk import RemapDesk, written
 
@@ -163,4 +166,17 @@ def test_a_new_data_model_starts_anew_and_writes_nothing(desk: RemapDesk, monkey
     report = desk.sync()
     assert (report.linked, report.writes.total(), report.held, report.failed) == (3, 0, 0, 0), report.actions
     assert (desk.items(), len(desk.activities())) == (before, 3)
+    _at_rest(desk)
+
+
+def test_a_copy_that_is_still_to_be_written_is_not_forgotten(desk: RemapDesk) -> None:
+    desk.put("one", "One here", "LOCATION:Room 1")
+    desk.change("One", description="One there")
+    assert desk.sync().held == 1
+    with ExitStack() as stack:
+        bootstrap.open_conflicts(desk.config, stack, writing=True).resolve("one", Wish(keep_both=True))
+    desk.use_server("second.db")
+    desk.accept(desk.stopped())
+    desk.sync()
+    assert [text for text in desk.items().values() if "SUMMARY:Copy: One here" in text]
     _at_rest(desk)

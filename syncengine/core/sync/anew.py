@@ -30,7 +30,7 @@ def afresh(proxy: Proxy, type_map: TypeMap | None, me: Context, *, other: bool) 
     user, as `me` knows it; otherwise the state alone is made anew."""
     if proxy.item is None:
         return proxy if proxy.server is None else None
-    if proxy.item.gone and proxy.share not in (Share.DROPPED, Share.RESTORED):
+    if proxy.item.gone and proxy.share not in (Share.DROPPED, Share.RESTORED, Share.COPY):
         return None if other else proxy  # a deletion is passed on to the server it was meant for, and no other
     alone = replace(proxy, server=None, there=There.ABSENT, agreed={}, stored={}, shadow={}, held=())
     if other and type_map is not None:
@@ -52,7 +52,12 @@ def edited(proxy: Proxy) -> bool:
 def waits_for(proxy: Proxy, type_map: TypeMap | None) -> tuple[str, ...]:
     """The key texts under which what is left waits for its activity: what the product made, too, though the copy of
     an activity on another server has another id."""
-    if type_map is None or proxy.item is None or proxy.alone or proxy.share in (Share.UNSHARED, Share.DELETED):
+    if (
+        type_map is None
+        or proxy.item is None
+        or proxy.alone
+        or proxy.share in (Share.UNSHARED, Share.DELETED, Share.COPY)
+    ):
         return ()
     found = keys_of_item(proxy.values, type_map)
     if not proxy.item.uid.startswith(DERIVED) or proxy.kind is Kind.EMAIL:

@@ -71,7 +71,7 @@ def _fields(proxy: Proxy, merged: Merge, rows: Rows, type_map: TypeMap, rules: R
     for held in merged.held:
         name = repetition.RULE if held.field == repetition.RECURRENCE else held.field
         rule = rules.settle(Conflict(held.conflict), type_map.name, name, proxy.key)
-        found = None if name in proxy.undone else _by(rule, held, after, rows)
+        found = None if resolve.names_of(held, after, rows) & proxy.undone else _by(rule, held, after, rows)
         if found is None:
             continue
         resolved, winner = found

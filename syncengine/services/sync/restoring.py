@@ -13,11 +13,12 @@ from syncengine.core.ical.href import split_href
 from syncengine.core.ical.put_back import put_back
 from syncengine.core.sync.reconcile import Decision
 from syncengine.core.sync.reflect import ItemWrite, Reflection, Verb, restored
+from syncengine.core.sync.traces import of_item
 from syncengine.errors import AlreadyThere, ChangedMeanwhile, ItemError, NotThere, Problem
-from syncengine.model.pim import Resource
-from syncengine.model.proxy import Share
+from syncengine.model.pim import Resource, Written
+from syncengine.model.proxy import Proxy, Share
 from syncengine.services.sync.server_side import PROBLEMS
-from syncengine.services.sync.work import ODD, Work, as_item_error
+from syncengine.services.sync.work import ODD, Collection, Work, as_item_error
 
 
 class Restoring:
@@ -85,16 +86,27 @@ class Restoring:
             return
         try:
             if write.verb is Verb.CREATE:
-                collection.pim.create(write.href, write.text)
+                self._trace(collection, write, collection.pim.create(write.href, write.text))
             else:
                 collection.pim.update(write.href, write.text, write.etag)
         except (AlreadyThere, ChangedMeanwhile, NotThere) as e:
             self.work.clashes[write.after.id] = replace(e.problem, where=f"{write.pim}/{write.href}")
 
+    def _trace(self, collection: Collection, write: ItemWrite, stored: Written) -> None:
+        """So that it can be undone. Of a write that is cut here no trace is kept."""
+        there = None if stored.exact else next(iter(collection.pim.fetch([write.href])), None)
+        text = there.text if isinstance(there, Resource) else write.text
+        with self.state.transaction():
+            self.work.trace(of_item(None, write, _with(write.after, text)))
+
     def _failed(self, write: ItemWrite, error: ItemError) -> None:
         with self.state.transaction():
             problem = Problem(error.what, f"{write.pim}/{write.href}", error.fix)
             self.work.fail(PROBLEMS, write.after.id, problem)
+
+
+def _with(proxy: Proxy, text: str) -> Proxy:
+    return replace(proxy, item=replace(proxy.item, text=text) if proxy.item else None)
 
 
 _DONE = {Verb.CREATE: "created", Verb.UPDATE: "updated"}

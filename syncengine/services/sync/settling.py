@@ -16,6 +16,8 @@ from syncengine.model.values import Values
 from syncengine.services.answers import remembered
 from syncengine.services.sync.work import ODD, Work, as_item_error
 
+SAID = "item"
+"""The side of the history for what an item said and nobody wrote over: an undo has nothing to put back there."""
 _KNOWN = "conflict rules"
 """The fact that says by which rules held conflicts were looked at last."""
 
@@ -88,7 +90,7 @@ class Settling:
 def keep_losers(work: Work, proxy: Proxy, because: str, lost: Values, copied: Values | None) -> list[Proxy]:
     """Put what was not taken into the history; the copy of it that is to be written, if any. Inside a transaction."""
     if lost:
-        work.state.keep_history(work.report.run, work.clock(), [(proxy, "pim", because, values_to_json(lost))])
+        work.state.keep_history(work.report.run, work.clock(), [(proxy, SAID, because, values_to_json(lost))])
     type_map = work.type_of(proxy)
     if copied is None or type_map is None or not resolve.can_be_copied(proxy, type_map):
         return []
