@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from contextlib import ExitStack
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -83,9 +84,11 @@ def status(config_path: Path | None, as_json: bool) -> int:
         stack.callback(state.close)
         runs, issues = state.runs(5), state.issues()
         heard_of = [(i.scope, i.subject, i.problem) for i in issues if i.state is not IssueState.IGNORED]
-        shown = render.status_json(runs, state.counts(), state.held(), heard_of, braking.unanswered(state))
-        names = [pim.name for pim in config.pims]
-        shown |= render_health.health_json(state.fact("health") or {}, names, issues, runs, system_clock())
+        asking = braking.unanswered(state)
+        shown = render.status_json(runs, state.counts(), state.held(), heard_of, asking)
+        often = {pim.name: timedelta(minutes=pim.interval or config.agent.interval) for pim in config.pims}
+        health = state.fact("health") or {}
+        shown |= render_health.health_json(health, often, issues, runs, system_clock(), asking)
         failing = [i.subject for i in issues]
         shown |= render_health.unsent_json(state.dirty("", MOST_UNSENT), state.edits(), failing)
         folder = bootstrap.agent_folder(config)
@@ -95,6 +98,8 @@ def status(config_path: Path | None, as_json: bool) -> int:
     else:
         words = render.status_text(shown), render_health.health_text(shown), render.agent_text(shown["agent"])
         click.echo("\n".join(words))
+    if shown["asks"]:
+        return Stopped.exit_code
     return _STATUS_CODES.get(shown["state"]) or (
         ITEMS_WAIT if shown["held"] or shown["failed"] or shown["deletions"] else 0
     )

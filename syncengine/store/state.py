@@ -141,7 +141,7 @@ class State(StateRecords, StateJournal, StateIssues):
         if now is not None:
             where.append(sa.not_(rests(now)))
         if pims is not None:
-            where.append(sa.or_(t.item.c.pim.is_(None), t.item.c.pim.in_(pims)))
+            where.append(_in(pims))
         return self._select(sa.and_(*where), limit)
 
     def all(self, after: str, limit: int) -> list[Proxy]:
@@ -372,14 +372,15 @@ class State(StateRecords, StateJournal, StateIssues):
         still = sa.select(_TO_DELETE.subquery().c.id)
         self._write(sa.delete(t.accepted).where(t.accepted.c.proxy_id.not_in(still)))
 
-    def doomed(self, *, accepted: bool = False) -> list[tuple[str, str, str]]:
-        """(proxy id, side, kind) of every deletion to be passed on, and not yet confirmed by a person unless those
-        that were are wanted, too."""
-        return [(row.id, row.side, row.kind or OTHER) for row in self._rows(_TO_DELETE if accepted else _DOOMED)]
+    def doomed(self, *, accepted: bool = False, pims: Sequence[str] | None = None) -> list[tuple[str, str, str]]:
+        """See the port."""
+        found = _TO_DELETE if accepted else _DOOMED
+        found = found if pims is None else found.where(_in(pims))
+        return [(row.id, row.side, row.kind or OTHER) for row in self._rows(found)]
 
     def deletions(self, pims: Sequence[str]) -> list[Deletions]:
         """Per side and kind, for the brake: those a run about these collections would pass on."""
-        doomed = _DOOMED.where(sa.or_(t.item.c.pim.is_(None), t.item.c.pim.in_(pims))).subquery()
+        doomed = _DOOMED.where(_in(pims)).subquery()
         counts = self._rows(
             sa.select(doomed.c.side, doomed.c.kind, sa.func.count(doomed.c.loss.distinct()).label("n")).group_by(
                 doomed.c.side, doomed.c.kind
@@ -489,6 +490,11 @@ _TO_DELETE = (
     )
 )
 _DOOMED = _TO_DELETE.where(t.proxy.c.id.not_in(sa.select(t.accepted.c.proxy_id)))
+
+
+def _in(pims: Sequence[str]) -> sa.ColumnElement[bool]:
+    """Those without an item, or with one in these collections."""
+    return sa.or_(t.item.c.pim.is_(None), t.item.c.pim.in_(pims))
 
 
 def _spellings(key: str) -> tuple[str, ...]:

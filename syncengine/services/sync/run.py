@@ -130,7 +130,7 @@ class Sync:
             self.server_side.recover()
             if not self.work.local_only:
                 self._take_in_changes()
-            self._brake()
+            self._brake(failed)
             self._settle()
             if not self.work.again or self.work.dry_run:
                 break
@@ -281,8 +281,14 @@ class Sync:
                     else:
                         self.work.save([told], dirty=True)
 
-    def _brake(self) -> None:
-        braking.check(self.work)
+    def _brake(self, failed: Sequence[SideError]) -> None:
+        """A side that is not there is said first: what it is asked about then may look quite different."""
+        try:
+            braking.check(self.work)
+        except Stopped as e:
+            if failed:
+                raise failed[0] from e
+            raise
 
     def _settle(self) -> None:
         """Decide and carry out, batch by batch, everything that is waiting for it."""
@@ -496,7 +502,7 @@ class Sync:
                 braking.finished(self.work)
                 guards.remember_clock(self.work)
             self.work.health.keep(self.state, (c.name for c in self.work.collections), self.work.clock())
-            self.state.finish_run(report.run, self.work.clock(), report.state.value, _summary(report))
+            self.state.finish_run(report.run, self.work.clock(), report.state.value, _summary(self.work))
             pruning.prune(self.work)
 
     def _show_folder(self) -> list[Problem]:
@@ -520,7 +526,7 @@ class Sync:
         report = self.work.report
         report.state, report.reason = RunState.INTERRUPTED, "It was told to end; the next run goes on from here."
         with contextlib.suppress(Exception), self.state.transaction():
-            self.state.finish_run(report.run, self.work.clock(), report.state.value, _summary(report))
+            self.state.finish_run(report.run, self.work.clock(), report.state.value, _summary(self.work))
 
     def _finish_if_possible(self) -> None:
         """A full disk must not hide the error it caused."""
@@ -541,8 +547,10 @@ def check_user(greeting: Greeting, directory: Directory, employee: str) -> None:
         )
 
 
-def _summary(report: Report) -> dict[str, Any]:
+def _summary(work: Work) -> dict[str, Any]:
+    report = work.report
     return {
+        "pims": list(work.chosen or ()),
         "state": report.state.value,
         "reason": report.reason,
         "writes": [[side, verb, n] for (side, verb), n in sorted(report.writes.items())],
