@@ -18,6 +18,7 @@ from syncengine.cli.output import (
     print_json,
     print_table,
     read_config,
+    wakes_agent,
 )
 from syncengine.cli.progress import Progress
 from syncengine.errors import ConfigError, SideError, Stopped, SyncEngineError
@@ -159,6 +160,7 @@ def explain(uid: str, config_path: Path | None, as_json: bool) -> int:
 @click.option("--employee", "employees", multiple=True, help="Put this employee on the team; repeatable.")
 @click.option("--suggest", is_flag=True, help="Only list what a message might be related to; change nothing.")
 @command
+@wakes_agent(lambda said: not said["suggest"])
 def share(
     uid: str,
     config_path: Path | None,
@@ -185,6 +187,7 @@ def share(
 @config_option
 @json_option
 @command
+@wakes_agent()
 def unshare(uid: str, config_path: Path | None, as_json: bool) -> int:
     """Stop sharing an item. It stays in the calendar, and is not linked again by itself."""
     return _share(uid, config_path, as_json, picks=None, shared=False)
