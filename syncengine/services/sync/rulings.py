@@ -101,7 +101,6 @@ class Rulings:
             self.work.save(after, dirty=True)
         return after
 
-
     def _tell_overruled(self, proxy: Proxy, settled: Settled) -> None:
         """No item shows these fields, so nobody could be asked at one; who wrote them learns that they are gone."""
         if settled.overruled:
