@@ -1,7 +1,8 @@
 """Put deleted items back, as their user would: the item is written, and the next look takes it in.
 
-Nothing is noted of the write itself, so nothing is to be recovered after a kill: an item that is still missing is
-written again, one that is there is absorbed (`core.sync.absorb`), with the changed occurrences it holds.
+Nothing of the write is needed later but for undoing it, so nothing is to be recovered after a kill: an item that is
+still missing is written again, one that is there is absorbed (`core.sync.absorb`), with the changed occurrences it
+holds. A whole item that was put back is traced; a part that came back into its series is an edit like a user's.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from syncengine.core.ical.href import split_href
 from syncengine.core.ical.put_back import put_back
 from syncengine.core.sync.reconcile import Decision
 from syncengine.core.sync.reflect import ItemWrite, Reflection, Verb, restored
+from syncengine.core.sync.traces import of_item
 from syncengine.errors import AlreadyThere, ChangedMeanwhile, ItemError, NotThere, Problem
 from syncengine.model.pim import Resource
 from syncengine.model.proxy import Share
@@ -86,6 +88,8 @@ class Restoring:
         try:
             if write.verb is Verb.CREATE:
                 collection.pim.create(write.href, write.text)
+                with self.state.transaction():
+                    self.work.trace(of_item(None, write, write.after))
             else:
                 collection.pim.update(write.href, write.text, write.etag)
         except (AlreadyThere, ChangedMeanwhile, NotThere) as e:
