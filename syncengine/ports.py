@@ -482,9 +482,9 @@ class ClientState(Protocol):
     def drop_accepted(self) -> None:
         """Forget what was accepted of everything that is not to be deleted any more."""
 
-    def doomed(self, *, accepted: bool = False) -> list[tuple[str, str, str]]:
+    def doomed(self, *, accepted: bool = False, pims: Sequence[str] | None = None) -> list[tuple[str, str, str]]:
         """(proxy id, side, kind) of every deletion to be passed on, and not yet confirmed by a person unless those
-        that were are wanted, too."""
+        that were are wanted, too. `pims`: only of what has no item, or one in these collections."""
 
     def deletions(self, pims: Sequence[str]) -> list[brakes.Deletions]:
         """Per side and kind, for the brake: those a run about these collections would pass on."""

@@ -14,7 +14,7 @@ from syncengine.model.activity import FIELDS, SERVER_ONLY, Activity, Origin
 from syncengine.model.conflicts import Rule
 from syncengine.model.directory import Directory
 from syncengine.model.proxy import Held, Proxy, Share, same
-from syncengine.model.report import Doomed, Question, Report, RunState
+from syncengine.model.report import Doomed, Question, Report, RunState, Unanswered
 from syncengine.model.values import Json, Value, to_json
 from syncengine.times import find_zone, iso
 
@@ -194,9 +194,9 @@ def status_json(
     counts: Mapping[str, int],
     held: Sequence[Proxy],
     problems: Sequence[tuple[str, str, Problem]],
-    asking: tuple[Sequence[Doomed], Question | None, str] = ((), None, ""),
+    asking: Unanswered | None = None,
 ) -> dict[str, Any]:
-    """What `status --json` prints. `state` is that of the last run; `asking`: what it asks and nobody has answered."""
+    """What `status --json` prints. `state` is that of the last run; `asking`: what one asks and nobody has answered."""
     good = next((r for r in runs if r["state"] == RunState.DONE), None)
     return {
         "state": runs[0]["state"] if runs else "never run",
@@ -219,9 +219,10 @@ def status_json(
             for h in p.held
         ],
         "problems": [_problem_json(p) for _, _, p in problems],
-        "deletions": deletions_json(asking[0]),
-        "question": question_json(asking[1]),
-        "ways": asking[2],
+        "asking_run": asking.run if asking else None,
+        "deletions": deletions_json(asking.deletions if asking else ()),
+        "question": question_json(asking.question if asking else None),
+        "ways": asking.ways if asking else "",
     }
 
 
@@ -236,7 +237,7 @@ def status_text(shown: Mapping[str, Any]) -> str:
         f"  asks:  {d['key']} {d['description']!r}: delete {_WHERE[d['side']]}?" for d in shown["deletions"][:SHOWN]
     ]
     lines += [f"  asks:  {shown['question']['what']}"] if shown["question"] else []
-    lines += [f"Run {shown['runs'][0]['run']} waits for your answer: {shown['ways']}"] if shown["ways"] else []
+    lines += [f"Run {shown['asking_run']} waits for your answer: {shown['ways']}"] if shown["ways"] else []
     lines += [f"  waits: {w['key']} {w['description'] or ''}: {w['because']}" for w in shown["waits"][:SHOWN]]
     for problem in shown["problems"][:SHOWN]:
         lines += [f"  {problem['where']}: {problem['what']}", f"    {problem['fix']}"]

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from syncengine.core.health import INTERVAL, overdue
+from syncengine.core.health import overdue
 from syncengine.core.issues import issue_id
 from syncengine.model.issue import Issue, IssueState
 from syncengine.model.proxy import Proxy, There, same
-from syncengine.model.report import RunState
+from syncengine.model.report import RunState, Unanswered
 from syncengine.model.visibility import RecordEdit
 from syncengine.render import SHOWN
 from syncengine.times import iso
@@ -142,32 +142,48 @@ def run_text(shown: Mapping[str, Any]) -> str:
 
 def health_json(
     health: Mapping[str, Mapping[str, Any]],
-    pims: Sequence[str],
+    pims: Mapping[str, timedelta],
     issues: Sequence[Issue],
     runs: Sequence[Run],
     now: datetime,
+    asking: Unanswered | None = None,
 ) -> dict[str, Any]:
     """What `status --json` says beside the counts: each side with its last success, whether that is overdue, and what
-    it said when it failed; parked and ignored items; why the last run could not be finished."""
-    sides = {"server": "server", **{name: f"pim:{name}" for name in pims}}
+    it said when it failed; parked and ignored items; what a run asks; why the last one could not be finished.
+    `pims`: how often each is to have a run."""
     states = _states(issues)
+    server = _side("server", health.get("server", {}), min(pims.values(), default=timedelta(minutes=10)), now)
     return {
-        "sides": [_side(name, health.get(side, {}), now) for name, side in sides.items()],
+        "sides": [server, *(_side(name, health.get(f"pim:{name}", {}), often, now) for name, often in pims.items())],
         "parked": states[IssueState.PARKED],
         "ignored": states[IssueState.IGNORED],
+        "asks": _asks(asking),
         "run_error": run_error(runs),
     }
 
 
-def _side(name: str, known: Mapping[str, Any], now: datetime) -> dict[str, Any]:
+def _side(name: str, known: Mapping[str, Any], often: timedelta, now: datetime) -> dict[str, Any]:
     last = known.get("succeeded")
     error = known.get("error")
     return {
         "side": name,
         "last_success": last,
         "last_tried": known.get("tried"),
-        "overdue": overdue(datetime.fromisoformat(last) if last else None, INTERVAL, now),
+        "overdue": overdue(datetime.fromisoformat(last) if last else None, often, now),
         "error": {n: error[n] for n in ("what", "where", "fix", "retry")} if error else None,
+    }
+
+
+def _asks(asking: Unanswered | None) -> dict[str, Any] | None:
+    """What a person has to confirm before runs go on."""
+    if asking is None or not (asking.question or asking.reason):
+        return None
+    question = asking.question
+    return {
+        "run": asking.run,
+        "what": question.what if question else asking.reason,
+        "where": question.where if question else "",
+        "deletions": len(asking.deletions),
     }
 
 

@@ -35,6 +35,9 @@ from syncengine.times import Clock, system_clock
 
 log = logging.getLogger(__name__)
 
+CALM = 0.7
+"""Seconds after which a file that was changed counts as written: many editors write it in place, bit by bit."""
+
 Word = tuple[str, Trigger | None]
 """What threads and signals tell: a PIM's name, or none for all, and what happened; None: only look up."""
 
@@ -65,6 +68,7 @@ class Agent:
         self._words: SimpleQueue[Word] = SimpleQueue()
         self._watchers: dict[str, tuple[PimConfig | None, Watcher]] = {}
         self._seen: Mapping[Path, object] = {}
+        self._fresh: tuple[Mapping[Path, object], float] = {}, 0.0  # files that have changed, and since when so
         self._secrets = SecretsSeen()
         self._state_was_there = False
         self._changed = True  # something `status` would show
@@ -124,7 +128,9 @@ class Agent:
             self._wait(schedule.LONGEST_WAIT)
 
     def _step(self) -> None:
-        self._look_at_files()
+        if self._look_at_files():
+            self._wait(CALM)
+            return
         self._look_at_requests()
         plan = schedule.plan(() if self.trouble else self.standings.values(), self.elapsed())
         for name in plan.look:
@@ -159,12 +165,17 @@ class Agent:
 
     # --- what has changed ------------------------------------------------------------------------------------------
 
-    def _look_at_files(self) -> None:
-        """Take over a configuration that has changed. While it is wrong nothing runs: what the user meant is not
-        known."""
+    def _look_at_files(self) -> bool:
+        """Take over a configuration that has changed, once it has been the same for a moment: until then somebody may
+        still be writing it, and nothing is said or run. While it is wrong nothing runs: what the user meant is not
+        known. Whether it is to be looked at again soon."""
         stamps = _stamps(self.config)
         if stamps == self._seen:
-            return
+            return False
+        if stamps != self._fresh[0]:
+            self._fresh = stamps, self.elapsed()
+        if self.elapsed() < self._fresh[1] + CALM:
+            return True
         self._seen = stamps
         try:
             config = load(self.path)
@@ -176,12 +187,13 @@ class Agent:
                 )
         except ConfigError as e:
             self._complain(e)
-            return
+            return False
         self._complain(None)
         self._take_over(config)
         self._seen = _stamps(config)
         self._poke(list(self.standings), Trigger.CONFIG)
         self._tell(Event(EventKind.CONFIGURED, self.clock(), what="The configuration was read anew."))
+        return False
 
     def _complain(self, error: ConfigError | None) -> None:
         before, self.trouble = self.trouble, schedule.trouble_of(error)

@@ -7,7 +7,16 @@ from pathlib import Path
 
 import click
 
-from syncengine.cli.output import command, config_option, json_option, print_json, print_table, read_config, tell
+from syncengine.cli.output import (
+    command,
+    config_option,
+    json_option,
+    print_json,
+    print_table,
+    read_config,
+    tell,
+    wakes_agent,
+)
 from syncengine.errors import ConfigError
 
 
@@ -17,6 +26,7 @@ from syncengine.errors import ConfigError
 @json_option
 @click.option("--here-only", is_flag=True, help="Delete the item alone; its activity stays.")
 @command
+@wakes_agent()
 def delete(key: str, config_path: Path | None, *, here_only: bool, as_json: bool) -> int:
     """Delete an item from this PIM and stop synchronizing it: UID, activity id or file name.
 
@@ -61,6 +71,7 @@ def delete(key: str, config_path: Path | None, *, here_only: bool, as_json: bool
 @click.option("--no-opportunity", is_flag=True)
 @click.option("--invite", multiple=True, metavar="ADDRESS", help="Add to the To line, and to your own calendar entry.")
 @command
+@wakes_agent()
 def relate(
     key: str,
     config_path: Path | None,

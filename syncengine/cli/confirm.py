@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from syncengine.cli.output import command, config_option, json_option, print_json, print_table, read_config, say
+from syncengine.cli.output import (
+    command,
+    config_option,
+    json_option,
+    print_json,
+    print_table,
+    read_config,
+    say,
+    wakes_agent,
+)
 from syncengine.errors import Stopped
 
 if TYPE_CHECKING:
@@ -23,6 +32,7 @@ if TYPE_CHECKING:
 @click.option("--accept", "answer", flag_value="accept", help="It is meant; the next sync goes on with it.")
 @click.option("--revert", "answer", flag_value="revert", help="Put back what was deleted; the next sync does it.")
 @command
+@wakes_agent(lambda said: said["answer"])
 def confirm(run: str, config_path: Path | None, as_json: bool, answer: str | None) -> int:
     """Answer what a stopped RUN asks: accept its deletions, or put back what was deleted; without an option, list them.
 

@@ -8,7 +8,16 @@ from typing import Any
 
 import click
 
-from syncengine.cli.output import command, config_option, json_option, print_json, print_table, read_config, say
+from syncengine.cli.output import (
+    command,
+    config_option,
+    json_option,
+    print_json,
+    print_table,
+    read_config,
+    say,
+    wakes_agent,
+)
 
 WAITING = 1
 
@@ -19,6 +28,7 @@ WAITING = 1
 @click.option("--answers", "list_answers", is_flag=True, help="List the answers that are remembered instead.")
 @click.option("--forget", metavar="ANSWER", help="Forget a remembered answer, by its number in that list.")
 @command
+@wakes_agent(lambda said: said["forget"] is not None)
 def conflicts(config_path: Path | None, *, as_json: bool, list_answers: bool, forget: str | None) -> int:
     """List the conflicts that wait for you. The exit code is 1 while there are any."""
     from syncengine import bootstrap
@@ -92,6 +102,7 @@ def show(key: str, config_path: Path | None, *, as_json: bool) -> int:
 @click.option("--keep-both", "--not-the-same", is_flag=True, help="The PIM's as a copy; or two things, if they are.")
 @click.option("--always", type=click.Choice(["item", "field", "type"]), default=None, help="Remember the answer.")
 @command
+@wakes_agent()
 def resolve(
     key: str,
     config_path: Path | None,

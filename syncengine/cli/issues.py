@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from syncengine.cli.output import command, config_option, json_option, print_json, print_table, read_config, say
+from syncengine.cli.output import (
+    command,
+    config_option,
+    json_option,
+    print_json,
+    print_table,
+    read_config,
+    say,
+    wakes_agent,
+)
 from syncengine.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -64,6 +73,7 @@ def issues(config_path: Path | None, *, everything: bool, as_json: bool) -> int:
 @config_option
 @json_option
 @command
+@wakes_agent()
 def retry(ids: tuple[str, ...], config_path: Path | None, *, everything: bool, as_json: bool) -> int:
     """Try failed items again with the next sync, by their ids, also those that are parked or ignored."""
     from syncengine.services.sync import retrying

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from syncengine.cli.output import command, config_option, json_option, print_json, read_config
+from syncengine.cli.output import command, config_option, json_option, print_json, read_config, wakes_agent
 from syncengine.config import ALARM, SERVER, Config
 from syncengine.errors import ConfigError
 from syncengine.secrets import Secret, in_keyring
@@ -30,6 +30,7 @@ _SOURCES = {
 @click.option("--stdin", "piped", is_flag=True, help="Read it from standard input instead of asking for it.")
 @click.option("--no-check", is_flag=True, help="Keep it without trying it, for instance while offline.")
 @command
+@wakes_agent()
 def login(name: str, config_path: Path | None, as_json: bool, piped: bool, no_check: bool) -> int:
     """Keep the password or token of NAME, a PIM or "server", in the system keyring.
 

@@ -8,17 +8,19 @@ from __future__ import annotations
 import functools
 import json
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, ParamSpec
+from typing import Any, ParamSpec, TypeVar
 
 import click
 
 from syncengine.config import Config, default_path, load
 from syncengine.core.printable import in_json, one_line, printable
-from syncengine.errors import SyncEngineError
+from syncengine.errors import StorageError, SyncEngineError
 
 P = ParamSpec("P")
+R = TypeVar("R")
 INTERRUPTED = 130
 
 config_option = click.option(
@@ -55,6 +57,35 @@ def command(function: Callable[P, int | None]) -> Callable[P, None]:
             raise SystemExit(code or 0)
 
     return run
+
+
+def wakes_agent(
+    meant: Callable[[Mapping[str, Any]], object] = lambda _: True,
+) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """A command after which a running agent has something to do: it is asked for a run, and a line says so. `meant`:
+    whether, by the command's arguments, there is anything. Stands below `command`."""
+
+    def wrap(function: Callable[P, R]) -> Callable[P, R]:
+        @functools.wraps(function)
+        def run(*args: P.args, **kwargs: P.kwargs) -> R:
+            result = function(*args, **kwargs)
+            if meant(kwargs):
+                _wake(kwargs)
+            return result
+
+        return run
+
+    return wrap
+
+
+def _wake(kwargs: Mapping[str, Any]) -> None:
+    from syncengine import bootstrap
+
+    folder = bootstrap.agent_folder(read_config(kwargs["config_path"]))
+    with suppress(StorageError):  # the agent's next run does it
+        if folder.running():
+            folder.ask([], waits=False)
+            click.echo("The agent does it now.", err=True)
 
 
 def _failure(error: SyncEngineError, command_name: str, *, dry_run: bool) -> Any:

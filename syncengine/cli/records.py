@@ -8,7 +8,16 @@ from typing import Any
 
 import click
 
-from syncengine.cli.output import command, config_option, json_option, print_json, print_table, read_config, tell
+from syncengine.cli.output import (
+    command,
+    config_option,
+    json_option,
+    print_json,
+    print_table,
+    read_config,
+    tell,
+    wakes_agent,
+)
 from syncengine.cli.server import open_server
 from syncengine.errors import ConfigError, NotThere
 from syncengine.model.directory import RecordKey, RecordType
@@ -161,6 +170,7 @@ def show(kind: str, record_id: str, config_path: Path | None, as_json: bool) -> 
 @config_option
 @json_option
 @command
+@wakes_agent()
 def set_fields(
     kind: str, record_id: str, assignments: tuple[str, ...], config_path: Path | None, *, as_json: bool
 ) -> int:
@@ -186,6 +196,7 @@ def set_fields(
 @config_option
 @json_option
 @command
+@wakes_agent()
 def undo(kind: str, record_id: str, config_path: Path | None, *, as_json: bool) -> int:
     """Take back an edit that waits: the server's values stand."""
     from syncengine.services import records
@@ -202,6 +213,7 @@ def undo(kind: str, record_id: str, config_path: Path | None, *, as_json: bool) 
 @config_option
 @json_option
 @command
+@wakes_agent()
 def keep(kind: str, record_id: str, config_path: Path | None, *, as_json: bool) -> int:
     """Keep your edit although somebody changed the same field; the next sync puts it there."""
     from syncengine.services import records

@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from syncengine.cli.output import command, config_option, json_option, print_json, print_table, read_config, say, tell
+from syncengine.cli.output import (
+    command,
+    config_option,
+    json_option,
+    print_json,
+    print_table,
+    read_config,
+    say,
+    tell,
+    wakes_agent,
+)
 from syncengine.config import Config
 from syncengine.errors import ConfigError, NotThere, SideError, Unreachable
 from syncengine.ports import ActivityServer
@@ -112,6 +122,7 @@ def _naming_offline(error: Unreachable) -> Unreachable:
     "--json", "source", type=click.File("r", encoding="utf-8"), required=True, help="The fields; - is standard input."
 )
 @command
+@wakes_agent(lambda said: said["offline"])
 def add(config_path: Path | None, source: Any, *, offline: bool) -> int:
     """Add activities: a JSON object of fields, or a list of them. Prints their ids."""
     from syncengine import bootstrap
@@ -148,6 +159,7 @@ def add(config_path: Path | None, source: Any, *, offline: bool) -> int:
 @json_option
 @offline_option
 @command
+@wakes_agent(lambda said: said["offline"])
 def set_fields(
     activity_id: str,
     assignments: tuple[str, ...],
@@ -195,6 +207,7 @@ def set_fields(
 @json_option
 @offline_option
 @command
+@wakes_agent(lambda said: said["offline"])
 def delete(activity_id: str, config_path: Path | None, *, offline: bool, as_json: bool) -> int:
     """Delete an activity. The deletion travels to everybody's PIM."""
     from syncengine import bootstrap

@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import sys
 from contextlib import ExitStack
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from syncengine.cli.alarm import look_after_run
-from syncengine.cli.output import command, config_option, json_option, print_json, print_table, read_config, say
+from syncengine.cli.output import (
+    command,
+    config_option,
+    json_option,
+    print_json,
+    print_table,
+    read_config,
+    say,
+    wakes_agent,
+)
 from syncengine.cli.progress import Progress
 from syncengine.errors import ConfigError, SideError, Stopped, SyncEngineError
 from syncengine.model.issue import IssueState
@@ -76,9 +86,11 @@ def status(config_path: Path | None, as_json: bool) -> int:
         stack.callback(state.close)
         runs, issues = state.runs(5), state.issues()
         heard_of = [(i.scope, i.subject, i.problem) for i in issues if i.state is not IssueState.IGNORED]
-        shown = render.status_json(runs, state.counts(), state.held(), heard_of, braking.unanswered(state))
-        names = [pim.name for pim in config.pims]
-        shown |= render_health.health_json(state.fact("health") or {}, names, issues, runs, system_clock())
+        asking = braking.unanswered(state)
+        shown = render.status_json(runs, state.counts(), state.held(), heard_of, asking)
+        often = {pim.name: timedelta(minutes=pim.interval or config.agent.interval) for pim in config.pims}
+        health = state.fact("health") or {}
+        shown |= render_health.health_json(health, often, issues, runs, system_clock(), asking)
         failing = [i.subject for i in issues]
         shown |= render_health.unsent_json(state.dirty("", MOST_UNSENT), state.edits(), failing)
         folder = bootstrap.agent_folder(config)
@@ -88,6 +100,8 @@ def status(config_path: Path | None, as_json: bool) -> int:
     else:
         words = render.status_text(shown), render_health.health_text(shown), render.agent_text(shown["agent"])
         say("\n".join(words))
+    if shown["asks"]:
+        return Stopped.exit_code
     return _STATUS_CODES.get(shown["state"]) or (
         ITEMS_WAIT if shown["held"] or shown["failed"] or shown["deletions"] else 0
     )
@@ -147,6 +161,7 @@ def explain(uid: str, config_path: Path | None, as_json: bool) -> int:
 @click.option("--employee", "employees", multiple=True, help="Put this employee on the team; repeatable.")
 @click.option("--suggest", is_flag=True, help="Only list what a message might be related to; change nothing.")
 @command
+@wakes_agent(lambda said: not said["suggest"])
 def share(
     uid: str,
     config_path: Path | None,
@@ -173,6 +188,7 @@ def share(
 @config_option
 @json_option
 @command
+@wakes_agent()
 def unshare(uid: str, config_path: Path | None, as_json: bool) -> int:
     """Stop sharing an item. It stays in the calendar, and is not linked again by itself."""
     return _share(uid, config_path, as_json, picks=None, shared=False)

@@ -9,7 +9,16 @@ from typing import Any
 
 import click
 
-from syncengine.cli.output import command, config_option, json_option, print_json, print_table, read_config, say
+from syncengine.cli.output import (
+    command,
+    config_option,
+    json_option,
+    print_json,
+    print_table,
+    read_config,
+    say,
+    wakes_agent,
+)
 from syncengine.cli.progress import Progress
 from syncengine.errors import SideError, Stopped, SyncEngineError
 from syncengine.model.report import Report, Undone
@@ -26,6 +35,7 @@ _WHERE = {"pim": "PIM", "server": "server"}
 @json_option
 @click.option("--dry-run", is_flag=True, help="Print what would be put back, and what could not; change nothing.")
 @command
+@wakes_agent(lambda said: not said["dry_run"])
 def undo(run: str, config_path: Path | None, as_json: bool, dry_run: bool) -> int:
     """Put back what a run changed on both sides, as far as nothing has changed since, and say where it cannot be.
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-INTERVAL = timedelta(minutes=10)
-"""How often runs are meant to be, where nobody has said otherwise."""
 PATIENCE = 3
 
 

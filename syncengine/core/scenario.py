@@ -20,7 +20,7 @@ their client's own records, without the server: `adds_offline`, `sets_offline`, 
 `imports`. What must be true: `sees`, `sees_nothing_of`, `server_has`, `server_has_nothing_of`, `server_count`, `holds`,
 `explains`, `knows`, `has_mail`, `suggests`, `has_issue`. About records: `chooses`, `edits_record`, `undoes_edit`,
 `keeps_edit`, `removes_record`, `pins`, and `finds`, `counts`, `has_record`, `has_no_record`, `has_under` to check.
-About conflicts: `resolves`, `forgets_answer`, and `copies` to check.
+About conflicts: `resolves`, `forgets_answer`, `edits_mapping` (by an admin, as `mapping_edits`), and `copies` to check.
 
 * `saves`: a new item. `uid`, `kind` (event or todo), then properties as in RFC 5545, `start`, `end`, `percent` and
   `body` in short; `lines`: whole content lines; or everything as `text`. `changes`: the same for an item that is
@@ -92,7 +92,7 @@ VERBS = (
     "syncs", "rehearses", "undoes", "shares", "unshares", "confirms", "reverts", "replaces_calendar",
     "disconnects", "reconnects", "days_pass", "minutes_pass", "retries", "ignores", "has_issue",
     "adds", "sets", "attaches", "detaches", "removes", "imports",
-    "resolves", "copies", "forgets_answer",
+    "resolves", "copies", "forgets_answer", "edits_mapping",
     "adds_offline", "sets_offline", "deletes_offline", "relates", "deletes_here", "removes_product", "knows",
     "sees", "sees_nothing_of", "server_has", "server_has_nothing_of", "server_count", "holds", "explains",
     "chooses", "edits_record", "undoes_edit", "keeps_edit", "removes_record", "pins",
@@ -121,6 +121,7 @@ _SHAPES: dict[str, tuple[str, tuple[type, ...]]] = {
     "removes": (f"{_WORDS}, or {_A_TABLE}", (str, list, dict)),
     "reverts": (f"true, or {_A_TABLE}", (bool, dict)),
     "replaces_calendar": ("a list of tables", (list,)),
+    "edits_mapping": ('[["old", "new"], …]', (list,)),
     "server_count": ("a number", (int,)),
     **dict.fromkeys(("days_pass", "minutes_pass"), ("a number", (int,))),
 }

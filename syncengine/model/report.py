@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -51,6 +51,18 @@ class Question:
     subject: str
     what: str
     where: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unanswered:
+    """What a kept run asks and nobody has answered: deletions, or a question. `reason`: why it stopped, if it did;
+    `ways`: in words how to answer."""
+
+    run: str
+    reason: str
+    deletions: Sequence[Doomed]
+    question: Question | None
+    ways: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,7 @@ from syncengine.model.pim import Kind, Resource
 from syncengine.model.proxy import ItemState, KnownItem, Proxy, Share, There
 from syncengine.store import engine as db
 from syncengine.store import state_tables as t
-from syncengine.store.state_brakes import StateBrakes
+from syncengine.store.state_brakes import StateBrakes, in_pims
 from syncengine.store.state_issues import StateIssues, rests
 from syncengine.store.state_journal import StateJournal
 from syncengine.store.state_records import StateRecords
@@ -139,7 +139,7 @@ class State(StateRecords, StateBrakes, StateJournal, StateIssues):
         if now is not None:
             where.append(sa.not_(rests(now)))
         if pims is not None:
-            where.append(sa.or_(t.item.c.pim.is_(None), t.item.c.pim.in_(pims)))
+            where.append(in_pims(pims))
         return self._select(sa.and_(*where), limit)
 
     def all(self, after: str, limit: int) -> list[Proxy]:

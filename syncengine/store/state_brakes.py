@@ -16,6 +16,11 @@ from syncengine.store import state_tables as t
 from syncengine.store.state_journal import StateJournal
 
 
+def in_pims(pims: Sequence[str]) -> sa.ColumnElement[bool]:
+    """Those without an item, or with one in these collections."""
+    return sa.or_(t.item.c.pim.is_(None), t.item.c.pim.in_(pims))
+
+
 class StateBrakes(StateJournal):
     """Part of `store.state.State`."""
 
@@ -33,14 +38,15 @@ class StateBrakes(StateJournal):
         still = sa.select(_TO_DELETE.subquery().c.id)
         self._write(sa.delete(t.accepted).where(t.accepted.c.proxy_id.not_in(still)))
 
-    def doomed(self, *, accepted: bool = False) -> list[tuple[str, str, str]]:
-        """(proxy id, side, kind) of every deletion to be passed on, and not yet confirmed by a person unless those
-        that were are wanted, too."""
-        return [(row.id, row.side, row.kind or OTHER) for row in self._rows(_TO_DELETE if accepted else _DOOMED)]
+    def doomed(self, *, accepted: bool = False, pims: Sequence[str] | None = None) -> list[tuple[str, str, str]]:
+        """See the port."""
+        found = _TO_DELETE if accepted else _DOOMED
+        found = found if pims is None else found.where(in_pims(pims))
+        return [(row.id, row.side, row.kind or OTHER) for row in self._rows(found)]
 
     def deletions(self, pims: Sequence[str]) -> list[Deletions]:
         """Per side and kind, for the brake: those a run about these collections would pass on."""
-        doomed = _DOOMED.where(sa.or_(t.item.c.pim.is_(None), t.item.c.pim.in_(pims))).subquery()
+        doomed = _DOOMED.where(in_pims(pims)).subquery()
         counts = self._rows(
             sa.select(doomed.c.side, doomed.c.kind, sa.func.count(doomed.c.loss.distinct()).label("n")).group_by(
                 doomed.c.side, doomed.c.kind

@@ -389,3 +389,12 @@ def test_deletions_and_duplicates_are_settled_by_rules_that_name_them_alone() ->
     assert rules.settle(Conflict.DELETE, "todo").policy is Policy.ASK
     assert rules.settle(Conflict.DUPLICATE, "todo", "description").policy is Policy.ASK
     assert rules.settle(Conflict.CHANGE, "todo", "owner").loser is Loser.COPY
+
+
+def test_no_copy_is_kept_of_an_email() -> None:
+    """Mail is only ever read; a rule that would write some is refused, not ignored."""
+    text = (FOLDER / "default.xml").read_text()
+    rule = '<conflicts><rule type="email" conflict="delete" policy="server" loser="copy"/>'
+    with pytest.raises(ConfigError, match="no copy can be kept of an email: mail is only read"):
+        read(text.replace('<conflicts default="ask" loser="discard">', rule))
+    read(text.replace('<conflicts default="ask" loser="discard">', rule.replace("email", "todo")))

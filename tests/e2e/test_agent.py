@@ -301,6 +301,22 @@ def test_a_changed_configuration_is_taken_over_and_a_broken_one_waits_until_it_i
         assert not one.pim("home")
 
 
+def test_a_configuration_that_is_being_written_is_not_read(desk: Desk) -> None:
+    """An editor that writes in place: the agent, told to look, meets half of it again and again."""
+    setting(desk)
+    with agent(desk) as one:
+        one.told(event="run")
+        whole = desk.config.read_text()
+        for _ in range(15):
+            with desk.config.open("w") as file:
+                for line in whole.splitlines(keepends=True):
+                    file.write(line)
+                    file.flush()
+                    one.signal(signal.SIGHUP)
+        one.told(event="configured")
+        assert not one.lines(event="told"), "it never complained"
+
+
 def test_a_wrong_mapping_stops_its_pim_alone(desk: Desk) -> None:
     (desk.folder / "home").mkdir()
     setting(desk, pims=f'{FOLDER}{SECOND}mapping = "own"\n')
@@ -439,3 +455,17 @@ def test_what_is_told_to_others_and_what_they_do_with_it(desk: Desk) -> None:
     run = told[1]
     assert (run.pim, run.outcome, run.counts["writes"], run.failures) == ("work", Outcome.DONE, 1, 0)
     assert run.run == desk.do("status", "--json").json["runs"][0]["run"]
+
+
+def test_what_a_person_answers_is_done_at_once(desk: Desk) -> None:
+    setting(desk)
+    with agent(desk) as one:
+        one.told(event="run")
+        desk.put("a", event("a", "Mine"))
+        until("the activity", lambda: "Mine" in shared(desk))
+        done = desk.do("unshare", "a", "--json")
+        assert (done.code, done.err) == (0, "The agent does it now.\n"), done.err
+        assert done.json[0]["key"] == "a"
+        one.told(event="run", reason="asked for by hand")
+        assert "The agent" not in desk.do("share", "a", "--suggest").err, "there is nothing to do"
+    assert "The agent" not in desk.do("share", "a").err

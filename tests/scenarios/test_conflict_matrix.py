@@ -255,3 +255,43 @@ def test_rule_against_rule_is_one_conflict(tmp_path: Path, side: str, count: str
         f"syncs = {{ {count} = 1, held = 0 }}",
     )
     play(tmp_path, story(*steps))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_both_values_of_a_field_are_kept_by_a_copy(tmp_path: Path, kind: str) -> None:
+    steps = (
+        *changed(kind),
+        "syncs = { held = 1 }",
+        'resolves = { uid = "lunch", keep_both = true }',
+        "syncs = { pim_updated = 1, pim_created = 1, held = 0 }",
+        *ends("Hall"),
+        'copies = { summary = "Copy: Lunch", location = "Bar", without = ["ATTENDEE", "ORGANIZER"] }',
+        "server_count = 1",
+    )
+    play(tmp_path, story(*steps))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_a_deletion_takes_away_is_kept_as_a_copy(tmp_path: Path, kind: str) -> None:
+    steps = (
+        item(kind),
+        OTHER,
+        "syncs = { server_created = 2 }",
+        *GONE_HERE,
+        "syncs = { server_deleted = 1, pim_created = 1 }",
+        'server_has_nothing_of = "lunch"',
+        'sees_nothing_of = "lunch"',
+        'copies = { summary = "Copy: Lunch", location = "Hall" }',
+        "syncs = {}",
+    )
+    play(tmp_path, story(*steps, rule='<rule conflict="delete" policy="pim" loser="copy"/>'))
+
+
+@pytest.mark.parametrize(("policy", "count"), [("pim", "server_created = 1, held = 0"), ("server", "held = 0")])
+def test_rules_about_changes_and_deletions_may_be_edited_while_something_waits(
+    tmp_path: Path, policy: str, count: str
+) -> None:
+    steps = (item("event"), OTHER, "syncs = { server_created = 2 }", *GONE_THERE, "syncs = { held = 1 }")
+    rule = f'<rule conflict="delete" policy="{policy}"/>'
+    edits = f"""edits_mapping = [['<conflicts default="ask" loser="discard">', '<conflicts>{rule}']]"""
+    play(tmp_path, story(*steps, edits, f"syncs = {{ {count} }}"))

@@ -19,7 +19,6 @@ from syncengine.core.sync.absorb import snapshot
 from syncengine.core.sync.merge import Rows
 from syncengine.core.sync.reconcile import unlinked
 from syncengine.core.text_merge import Part, merge_parts, merged
-from syncengine.errors import ItemError
 from syncengine.model.mapping import Direction, TypeMap
 from syncengine.model.pim import Kind
 from syncengine.model.proxy import Held, Proxy, Share, There, same
@@ -127,18 +126,12 @@ def merged_text(held: Held, rows: Rows) -> str | None:
 
 def take_whole(proxy: Proxy, whose: Take, new_id: str) -> Resolved:
     """A deletion against a change. The side that is taken says what becomes of the whole record: it is restored, or
-    deleted. Raises ItemError for a changed occurrence, which only its series can bring back."""
+    deleted. A changed occurrence comes back into its series (`core.ical.put_back`)."""
     if proxy.there is There.DELETED:
         return _deleted_there(proxy, whose, new_id)
     if whose is Take.PIM:  # the deletion is passed on, whatever the server has changed
         return Resolved(proxy.settled())
     back = replace(proxy, held=(), share=Share.RESTORED if _is_gone(proxy) else Share.SHARED)
-    if _is_gone(proxy) and proxy.item is not None and split_href(proxy.item.href)[1]:
-        raise ItemError(
-            "A single occurrence of a series cannot be put back.",
-            where=proxy.key,
-            fix="Change this occurrence in the calendar, or take pim.",
-        )
     return Resolved(back)
 
 

@@ -11,7 +11,6 @@ from syncengine.core.sync.merge import Merge, Rows, merge
 from syncengine.core.sync.reconcile import VERDICTS, Verdict, here, there
 from syncengine.core.sync.resolve import Resolved, Take
 from syncengine.core.sync.roles import role_in
-from syncengine.errors import ItemError
 from syncengine.model.conflicts import Conflict, Loser, Policy, Rule, Rules
 from syncengine.model.mapping import TypeMap
 from syncengine.model.proxy import Held, Proxy, same
@@ -21,11 +20,13 @@ from syncengine.times import parse_moment
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """`copied`: the values to be kept as a copy, if any. `because`: which rules decided, in words."""
+    """`copied`: the values to be kept as a copy, if any. `because`: which rules decided, in words. `overruled`: fields
+    no item shows, where the server's values stand without a rule."""
 
     resolved: Resolved
     because: str
     copied: Values | None = None
+    overruled: tuple[str, ...] = ()
 
 
 def settle(proxy: Proxy, type_map: TypeMap, rules: Rules, me: Context, new_id: str) -> Settled | None:
@@ -48,10 +49,7 @@ def _whole(proxy: Proxy, type_map: TypeMap, rules: Rules, new_id: str) -> Settle
     if rule.policy not in (Policy.SERVER, Policy.PIM):
         return None
     whose = Take(rule.policy.value)
-    try:
-        resolved = resolve.take_whole(proxy, whose, new_id)
-    except ItemError:  # only a person can say what becomes of it
-        return None
+    resolved = resolve.take_whole(proxy, whose, new_id)
     return Settled(resolved, rule.words, whole_copy(proxy, rule.loser, whose))
 
 
@@ -66,7 +64,8 @@ def whole_copy(proxy: Proxy, loser: Loser, whose: Take) -> Values | None:
 
 
 def _fields(proxy: Proxy, merged: Merge, rows: Rows, type_map: TypeMap, rules: Rules) -> Settled | None:
-    after, lost, words = proxy, dict(_overruled(proxy, merged)), []
+    overruled = _overruled(proxy, merged)
+    after, lost, words = proxy, dict(overruled), []
     copies: dict[Take, list[Held]] = {Take.SERVER: [], Take.PIM: []}
     for held in merged.held:
         name = repetition.RULE if held.field == repetition.RECURRENCE else held.field
@@ -81,9 +80,8 @@ def _fields(proxy: Proxy, merged: Merge, rows: Rows, type_map: TypeMap, rules: R
             copies[winner].append(held)
     if after == proxy and not lost:
         return None
-    return Settled(
-        Resolved(after, lost), "; ".join(dict.fromkeys(words)) or "no item shows it", _copied(proxy, copies, rows)
-    )
+    because = "; ".join(dict.fromkeys(words)) or "no item shows it"
+    return Settled(Resolved(after, lost), because, _copied(proxy, copies, rows), tuple(sorted(overruled)))
 
 
 def _copied(proxy: Proxy, copies: dict[Take, list[Held]], rows: Rows) -> Values | None:

@@ -33,6 +33,12 @@ def resolves(here: Play, actor: Actor, details: Any) -> None:
     use.resolve(proxy.id if proxy else uid, wish)
 
 
+def edits_mapping(here: Play, actor: Actor, details: Any) -> None:
+    """An admin edits the mapping, for all: the story's own edits and these."""
+    edits = [*here.scenario.mapping_edits, *((str(old), str(new)) for old, new in details)]
+    here.mapping = here.stage.mapping(here.scenario.mapping, edits)
+
+
 def forgets_answer(here: Play, actor: Actor, details: Any) -> None:
     _conflicts(here, actor).forget(details)
 

@@ -24,7 +24,7 @@ from syncengine.services.scenario.client import (
     removes_product,
     sets_offline,
 )
-from syncengine.services.scenario.conflicts import copies, forgets_answer, resolves
+from syncengine.services.scenario.conflicts import copies, edits_mapping, forgets_answer, resolves
 from syncengine.services.scenario.deeds import (
     adds,
     answers,
@@ -209,6 +209,7 @@ _VERBS: Mapping[str, Callable[[Play, Actor, Any], None]] = {
     "resolves": resolves,
     "copies": copies,
     "forgets_answer": forgets_answer,
+    "edits_mapping": edits_mapping,
     "sets_offline": sets_offline,
     "deletes_offline": deletes_offline,
     "relates": relates,

@@ -9,19 +9,25 @@ the run that asked, for just this question and no other. A run that is done forg
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from syncengine.core.sync.brakes import Braking, brake, unacceptable
 from syncengine.errors import ConfigError, Stopped
 from syncengine.model.brakes import Brakes
-from syncengine.model.report import Doomed, Question, RunState
+from syncengine.model.report import Doomed, Question, RunState, Unanswered
 from syncengine.ports import ClientState
 from syncengine.services.sync.work import Work
 
 REMOVAL = "removal"
 """The fact that says that the removal of the product has begun."""
+COLLECTION, RESTORED = "collection", "restored"
+"""Kinds of questions that not every run comes past."""
 _ACCEPTED = "accepted questions"
+_LOOKED_AT = 200
+"""Runs among which an open question is looked for: another PIM may have run often since."""
+_SURE = (RunState.DONE, RunState.STOPPED)
+"""Ends of a run that looked at all of its collections."""
 
 
 def check_not_removed(work: Work) -> None:
@@ -39,7 +45,7 @@ def check_not_removed(work: Work) -> None:
 def ask(work: Work, question: Question, fix: str) -> None:
     """Raises Stopped, unless a person has confirmed just this question. A dry run notes it and goes on."""
     state, report = work.state, work.report
-    if [question.kind, question.subject] in (state.fact(_ACCEPTED) or []):
+    if _is_accepted(state, question):
         return
     report.question = question
     report.ways = f'{fix} If it is meant: "syncengine confirm {report.run} --accept".'
@@ -50,9 +56,22 @@ def ask(work: Work, question: Question, fix: str) -> None:
 
 
 def finished(work: Work) -> None:
-    """The run is done: what was confirmed for it is not for a later one. Inside a transaction."""
-    if work.state.fact(_ACCEPTED):
-        work.state.set_fact(_ACCEPTED, None)
+    """The run is done: what was confirmed for it is not for a later one. What was confirmed about a collection, or the
+    feed, that this run did not read still holds. Inside a transaction."""
+    if known := work.state.fact(_ACCEPTED):
+        left = [one for one in known if _is_for_another_run(work, one)]
+        work.state.set_fact(_ACCEPTED, left or None)
+
+
+def _is_for_another_run(work: Work, accepted: Sequence[str]) -> bool:
+    kind, where = accepted[0], accepted[2] if len(accepted) > 2 else ""
+    if kind == COLLECTION:
+        return bool(where) and where not in {c.name for c in work.active}
+    return kind == RESTORED and work.local_only
+
+
+def _is_accepted(state: ClientState, question: Question) -> bool:
+    return [question.kind, question.subject] in [one[:2] for one in state.fact(_ACCEPTED) or []]
 
 
 def check(work: Work) -> None:
@@ -66,7 +85,7 @@ def check(work: Work) -> None:
     report.deletions, report.ways, work.waiting = [], "", frozenset()
     if not found.reason and not found.waiting:
         return
-    report.deletions = waiting(state, None if found.reason else found.waiting)
+    report.deletions = waiting(state, names, None if found.reason else found.waiting)
     report.ways = _ways(report.run, found, work.brakes)
     if not found.reason or work.dry_run:  # what waits is left out of the plan, too
         work.waiting = frozenset(d.proxy for d in report.deletions if d.kind in found.waiting)
@@ -95,9 +114,10 @@ def _to_accept(kinds: Collection[str]) -> str:
     return f'To let such deletions pass after a look, set mode = "enable" in {tables} of the configuration.'
 
 
-def waiting(state: ClientState, kinds: Collection[str] | None = None) -> list[Doomed]:
-    """The deletions nobody has accepted yet; `kinds`: only those of these."""
-    sides = {i: (side, kind) for i, side, kind in state.doomed() if kinds is None or kind in kinds}
+def waiting(state: ClientState, pims: Sequence[str], kinds: Collection[str] | None = None) -> list[Doomed]:
+    """The deletions that a run about these collections would pass on and nobody has accepted yet; `kinds`: only those
+    of these."""
+    sides = {i: (side, kind) for i, side, kind in state.doomed(pims=pims) if kinds is None or kind in kinds}
     proxies = state.proxies(sides).values()
     found = [Doomed(p.id, p.key, str(p.values.get("description") or ""), *sides[p.id]) for p in proxies]
     return sorted(found, key=lambda d: (d.side, d.key))
@@ -138,7 +158,7 @@ def accept(state: ClientState, run: str, brakes: Brakes) -> list[Doomed]:
         state.accept(d.proxy for d in found)
         if question := asked(state, run):
             before = state.fact(_ACCEPTED) or []
-            state.set_fact(_ACCEPTED, [*before, [question.kind, question.subject]])
+            state.set_fact(_ACCEPTED, [*before, [question.kind, question.subject, question.where]])
     return found
 
 
@@ -153,17 +173,31 @@ def ways(state: ClientState, run: str) -> str:
     return str((_asking(state, run)["report"] or {}).get("ways") or "")
 
 
-def unanswered(state: ClientState) -> tuple[list[Doomed], Question | None, str]:
-    """What the last run asks and nobody has answered: deletions, or a question, and how to answer."""
-    last = next(iter(state.runs(1)), None)
-    report: Mapping[str, Any] = (last or {}).get("report") or {}
-    if last is None or not (report.get("deletions") or report.get("question")):
-        return [], None, ""
-    question = asked(state, last["id"])
-    if question and [question.kind, question.subject] in (state.fact(_ACCEPTED) or []):
-        return [], None, ""
-    found = asked_about(state, last["id"])
-    return found, question, str(report.get("ways") or "") if found or question else ""
+def unanswered(state: ClientState) -> Unanswered | None:
+    """What the newest run asks that nobody has answered, and no later run about the same collections has made void."""
+    since: set[str] = set()
+    for run in state.runs(_LOOKED_AT):
+        report: Mapping[str, Any] = run["report"] or {}
+        pims = set(report.get("pims") or ())
+        if not pims or not pims <= since:
+            if found := _open(state, run["id"], report):
+                return found
+            if run["state"] in _SURE:
+                since |= pims
+                if not pims:  # it was about all of them
+                    return None
+    return None
+
+
+def _open(state: ClientState, run: str, report: Mapping[str, Any]) -> Unanswered | None:
+    if not (report.get("deletions") or report.get("question")):
+        return None
+    question, found = asked(state, run), asked_about(state, run)
+    if question is not None and _is_accepted(state, question):
+        return None
+    if not found and question is None:
+        return None
+    return Unanswered(run, str(report.get("reason") or ""), found, question, str(report.get("ways") or ""))
 
 
 def _asking(state: ClientState, run: str) -> dict[str, Any]:

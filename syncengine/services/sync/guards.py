@@ -86,7 +86,7 @@ def check_restored(work: Work, error: Vanished) -> None:
     if token is None:
         raise error
     fix = "If its administrator did not restore it from a backup, ask them to look."
-    braking.ask(work, Question("restored", token, str(error.what), work.state.path), fix)
+    braking.ask(work, Question(braking.RESTORED, token, str(error.what), work.state.path), fix)
 
 
 # --- the collections -------------------------------------------------------------------------------------------------
@@ -119,4 +119,4 @@ def check_same(work: Work, name: str, known: Collection[str], found: Iterable[st
         return
     digest = hashlib.sha256("\n".join(sorted(before)).encode("utf-8", "surrogatepass")).hexdigest()[:16]
     what = f'"{name}" holds nothing it held before, and other items: another collection seems to answer in its place.'
-    braking.ask(work, Question("collection", f"{name} {digest}", what, name), "Look at its address or folder.")
+    braking.ask(work, Question(braking.COLLECTION, f"{name} {digest}", what, name), "Look at its address or folder.")

@@ -119,7 +119,10 @@ class PimSide:
             with self.state.transaction():
                 gone = [f.href for f in batch if isinstance(f, Missing)]
                 self._gone([*gone, *(k.href for k in self.state.parts(self.name, gone))])
-                self._settle([f for f in batch if not isinstance(f, Missing)])
+                there = [f for f in batch if not isinstance(f, Missing)]
+                self._settle(there)
+                if there:  # a list that leaves out what is there may leave out new items as well
+                    self.work.unread.add(self.name)
                 self.in_doubt = self.in_doubt or any(isinstance(f, Unreadable) for f in batch)
 
     def _solved(self, hrefs: Sequence[str]) -> None:
@@ -374,7 +377,9 @@ class PimSide:
         self._keep_what_was_said(proxy, after)
         known = (proxy.values, proxy.hold, proxy.alone)
         moved = (after.values, after.hold, after.alone) != known or proxy.item is None or proxy.item.gone
-        dirty = after.share is Share.SHARED and (moved or after.there is There.ABSENT or bool(proxy.held))
+        failed = split_href(resource.href)[0] in self.issues  # what was to be written then is still to be written
+        pending = failed or after.there is not There.LIVE or bool(proxy.held)
+        dirty = after.share is Share.SHARED and (moved or pending)
         dirty = dirty or after.share in (Share.DROPPED, Share.DELETED) or self._to_be_unshared(after)
         self.work.save([after], dirty=dirty)
 

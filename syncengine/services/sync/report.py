@@ -10,7 +10,7 @@ from typing import Any
 from syncengine.errors import Problem, SideError
 from syncengine.model.issue import IssueState
 from syncengine.model.proxy import Proxy
-from syncengine.model.report import Report, RunState
+from syncengine.model.report import RunState
 from syncengine.services import folder
 from syncengine.services.sync import braking, guards, pruning
 from syncengine.services.sync.work import Work
@@ -52,7 +52,7 @@ class Reporter:
                 braking.finished(self.work)
                 guards.remember_clock(self.work)
             self.work.health.keep(self.state, (c.name for c in self.work.collections), self.work.clock())
-            self.state.finish_run(report.run, self.work.clock(), report.state.value, _summary(report))
+            self.state.finish_run(report.run, self.work.clock(), report.state.value, _summary(self.work))
             pruning.prune(self.work)
 
     def _show_folder(self) -> list[Problem]:
@@ -76,7 +76,7 @@ class Reporter:
         report = self.work.report
         report.state, report.reason = RunState.INTERRUPTED, "It was told to end; the next run goes on from here."
         with contextlib.suppress(Exception), self.state.transaction():
-            self.state.finish_run(report.run, self.work.clock(), report.state.value, _summary(report))
+            self.state.finish_run(report.run, self.work.clock(), report.state.value, _summary(self.work))
 
     def finish_if_possible(self) -> None:
         """A full disk must not hide the error it caused."""
@@ -92,8 +92,10 @@ def note_waiting(work: Work, held: Sequence[Proxy]) -> None:
         work.state.set_fact(SINCE, now)
 
 
-def _summary(report: Report) -> dict[str, Any]:
+def _summary(work: Work) -> dict[str, Any]:
+    report = work.report
     return {
+        "pims": list(work.chosen or ()),
         "state": report.state.value,
         "reason": report.reason,
         "writes": [[side, verb, n] for (side, verb), n in sorted(report.writes.items())],

@@ -1,7 +1,8 @@
 """Put deleted items back, as their user would: the item is written, and the next look takes it in.
 
-Nothing is noted of the write itself, so nothing is to be recovered after a kill: an item that is still missing is
-written again, one that is there is absorbed (`core.sync.absorb`), with the changed occurrences it holds.
+Nothing of the write is needed later but for undoing it, so nothing is to be recovered after a kill: an item that is
+still missing is written again, one that is there is absorbed (`core.sync.absorb`), with the changed occurrences it
+holds. A whole item that was put back is traced; a part that came back into its series is an edit like a user's.
 """
 
 from __future__ import annotations

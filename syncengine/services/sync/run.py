@@ -111,7 +111,7 @@ class Sync:
             self.server_side.recover()
             if not self.work.local_only:
                 self._take_in_changes()
-            braking.check(self.work)
+            self._brake(failed)
             self._decide_all()
             if not self.work.again or self.work.dry_run:
                 break
@@ -184,6 +184,15 @@ class Sync:
                         self.work.fail_proxy(proxy, as_item_error(e))
                     else:
                         self.work.save([told], dirty=True)
+
+    def _brake(self, failed: Sequence[SideError]) -> None:
+        """A side that is not there is said first: what it is asked about then may look quite different."""
+        try:
+            braking.check(self.work)
+        except Stopped as e:
+            if failed:
+                raise failed[0] from e
+            raise
 
     def _decide_all(self) -> None:
         """Decide and carry out, batch by batch, everything that is waiting for it."""

@@ -18,6 +18,8 @@ from syncengine.services.sync.work import ODD, Work, as_item_error
 
 SAID = "item"
 """The side of the history for what an item said and nobody wrote over: an undo has nothing to put back there."""
+BY_HAND = "by hand"
+"""Stands for a run in the history of what a person answered."""
 _KNOWN = "conflict rules"
 """The fact that says by which rules held conflicts were looked at last."""
 
@@ -76,6 +78,7 @@ class Settling:
 
     def _record(self, proxy: Proxy, settled: Settled) -> list[Proxy]:
         resolved = settled.resolved
+        self._tell_overruled(proxy, settled)
         after = [replace(resolved.proxy, held=()), *([resolved.other] if resolved.other else ())]
         with self.state.transaction():
             after += keep_losers(
@@ -86,11 +89,19 @@ class Settling:
             self.work.save(after, dirty=True)
         return after
 
+    def _tell_overruled(self, proxy: Proxy, settled: Settled) -> None:
+        """No item shows these fields, so nobody could be asked at one; who wrote them learns that they are gone."""
+        if settled.overruled:
+            what = f"{', '.join(settled.overruled)} changed here and on the server; the server's values stand."
+            fix = f'What was written here is in the history: "syncengine explain {proxy.key}".'
+            self.work.notice(what, proxy.key, fix)
+
 
 def keep_losers(work: Work, proxy: Proxy, because: str, lost: Values, copied: Values | None) -> list[Proxy]:
     """Put what was not taken into the history; the copy of it that is to be written, if any. Inside a transaction."""
     if lost:
-        work.state.keep_history(work.report.run, work.clock(), [(proxy, SAID, because, values_to_json(lost))])
+        row = (proxy, SAID, because, values_to_json(lost))
+        work.state.keep_history(work.report.run or BY_HAND, work.clock(), [row])
     type_map = work.type_of(proxy)
     if copied is None or type_map is None or not resolve.can_be_copied(proxy, type_map):
         return []
