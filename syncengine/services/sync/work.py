@@ -231,7 +231,7 @@ class Work:
     def did(self, proxy: Proxy, side: str, verb: str, because: str) -> None:
         """Count and list one write."""
         self.report.writes[side, verb] += 1
-        because = f"{self.settled[proxy.id]}; {because}" if proxy.id in self.settled else because
+        because = f"{self.settled[proxy.id]}; after that: {because}" if proxy.id in self.settled else because
         self.report.actions.append(Action(proxy.key, side, verb, because))
         self.touched.add(proxy.id)
 
