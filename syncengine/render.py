@@ -147,8 +147,10 @@ def _headline(report: Report) -> str:
         return f"Stopped, {written}: {report.reason}"
     if report.state is RunState.FAILED:
         return "The run could not be finished."
-    if report.quiet and (report.held or report.failed or report.deletions):
-        return "Nothing new; what waits for you still waits."
+    if report.quiet and (report.held or report.deletions):
+        return 'Nothing was written; something waits for you ("syncengine status" says what).'
+    if report.quiet and report.failed:
+        return "Nothing was written; some items have problems."
     if report.quiet:
         return "Everything is in step; nothing to do."
     return "This is what would be done:" if report.dry_run else "Done."
@@ -167,8 +169,8 @@ def _counts(report: Report) -> list[tuple[int, str, str]]:
     counts += [
         (report.linked, "entry", "found on both sides and linked"),
         (report.unchanged, "entry", "in step already"),
-        (report.held, "entry", "waiting for you to decide"),
-        (report.failed, "item", 'with a problem, left as they are ("syncengine issues")'),
+        (report.held, "entry", 'waiting for you to decide ("syncengine conflicts")'),
+        (report.failed, "item", 'with a problem, not touched ("syncengine issues")'),
         (report.not_shareable, "item", "of a kind that is not shared (only calendar entries and to-dos are)"),
     ]
     return [count for count in counts if count[0]]
@@ -209,6 +211,7 @@ def status_json(
                 "state": r["state"],
                 "reason": (r["report"] or {}).get("reason", ""),
                 "writes": sum(n for _, _, n in (r["report"] or {}).get("writes", [])),
+                "undoes": r.get("undoes"),
             }
             for r in runs
         ],
@@ -229,7 +232,7 @@ def status_json(
 def status_text(shown: Mapping[str, Any]) -> str:
     lines = [f"Last success: {shown['last_success'] or 'never'}"]
     lines += [
-        f"  {r['started']}  {r['state']:<8} {r['writes']} writes  {r['run']}  {r['reason']}".rstrip()
+        f"  {r['started']}  {r['state']:<8} written: {r['writes']}  {r['run']}  {why_words(r)}".rstrip()
         for r in shown["runs"]
     ]
     lines.append(f"{shown['linked']} linked, {shown['held']} waiting for you, {shown['failed']} with problems")
@@ -242,6 +245,15 @@ def status_text(shown: Mapping[str, Any]) -> str:
     for problem in shown["problems"][:SHOWN]:
         lines += [f"  {problem['where']}: {problem['what']}", f"    {problem['fix']}"]
     return "\n".join(lines)
+
+
+def _is_about(rule: Rule, proxy: Proxy) -> bool:
+    return rule.key in (None, proxy.key) and (rule.field is None or bool(proxy.values.get(rule.field)))
+
+
+def why_words(run: Mapping[str, Any]) -> str:
+    """In one line, why a run ended as it did, or what it was about."""
+    return f"undoes {run['undoes']}" if run["undoes"] else next(iter(run["reason"].splitlines()), "")
 
 
 def agent_json(status: Mapping[str, Any] | None, *, running: bool) -> dict[str, Any]:
@@ -369,7 +381,7 @@ def explain_json(
         "people": people_words(_addresses(proxy), directory) if directory else [],
         "why": _why(proxy),
         "waits": [_held_words(h) for h in proxy.held],
-        "answers": [rule.words for rule in answers if rule.key in (None, proxy.key)],
+        "answers": [rule.words for rule in answers if _is_about(rule, proxy)],
         "done": done,
         "overwritten": [dict(h) for h in history],
     }
@@ -418,7 +430,7 @@ def explain_text(shown: Mapping[str, Any]) -> str:
     lines += [f"  who:      {words}" for words in shown["people"]]
     lines += [f"  why:      {shown['why']}"] if shown["why"] else []
     lines += [f"  waits:    {words}" for words in shown["waits"]]
-    lines += [f"  answered: {words}" for words in shown["answers"]]
+    lines += [f"  remembered: {words}" for words in shown["answers"]]
     lines += [f"  {a['at']}  {a['side']} {a['verb']}: {a['because']}" for a in shown["done"]]
     lines += [f"  {h['at']}  {_overwritten(h)}" for h in shown["overwritten"]]
     return "\n".join(lines)

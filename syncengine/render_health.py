@@ -9,10 +9,10 @@ from typing import Any
 from syncengine.core.health import overdue
 from syncengine.core.issues import issue_id
 from syncengine.model.issue import Issue, IssueState
-from syncengine.model.proxy import Proxy, There, same
+from syncengine.model.proxy import Proxy, Share, There, same
 from syncengine.model.report import RunState, Unanswered
 from syncengine.model.visibility import RecordEdit
-from syncengine.render import SHOWN
+from syncengine.render import SHOWN, why_words
 from syncengine.times import iso
 
 # --- issues ----------------------------------------------------------------------------------------------------------
@@ -108,6 +108,7 @@ def run_json(run: Run) -> dict[str, Any]:
         "state": run["state"],
         "reason": report.get("reason", ""),
         "writes": sum(n for _, _, n in report.get("writes", [])),
+        "undoes": run.get("undoes"),
     }
 
 
@@ -121,14 +122,14 @@ def whole_run_json(run: Run) -> dict[str, Any]:
 
 
 def run_row(shown: Mapping[str, Any]) -> tuple[object, ...]:
-    return tuple(shown[name] for name in RUN_COLUMNS)
+    return (*(shown[name] for name in RUN_COLUMNS[:-1]), why_words(shown))
 
 
 RUN_COLUMNS = ("run", "started", "finished", "state", "writes", "reason")
 
 
 def run_text(shown: Mapping[str, Any]) -> str:
-    lines = [f"{shown['run']}  {shown['started']}  {shown['state']}  {shown['reason']}".rstrip()]
+    lines = [f"{shown['run']}  {shown['started']}  {shown['state']}  {why_words(shown)}".rstrip()]
     lines += [f"  {a['side']:<6}  {a['verb']:<8}  {a['key']}  ({a['because']})" for a in shown["actions"]]
     lines += [f"  asked   {d['key']} {d['description']!r}: delete ({d['side']})?" for d in shown["deletions"]]
     if shown["question"]:
@@ -191,7 +192,7 @@ def unsent_json(proxies: Iterable[Proxy], edits: Iterable[RecordEdit], failing: 
     """What was done here and waits for the next run: activities and items (`proxies` to be decided, without those that
     are held or `failing`), and edits of records."""
     known = frozenset(failing)
-    waiting = [p for p in proxies if not p.held and p.id not in known]
+    waiting = [p for p in proxies if not p.held and p.id not in known and not _stays(p)]
     return {
         "unsent": [
             {"key": p.key, "description": p.values.get("description"), "because": _unsent_words(p)} for p in waiting
@@ -202,11 +203,18 @@ def unsent_json(proxies: Iterable[Proxy], edits: Iterable[RecordEdit], failing: 
     }
 
 
+def _stays(proxy: Proxy) -> bool:
+    """An entry that nobody shares and the server does not know: there is nothing to send."""
+    return proxy.there is There.ABSENT and proxy.share not in (Share.SHARED, Share.RESTORED)
+
+
 def _unsent_words(proxy: Proxy) -> str:
     if proxy.there is There.ABSENT:
-        return "made here and not sent yet" if proxy.item is None else "not sent yet"
+        return "made here" if proxy.item is None else "new here"
     fields = [name for name in sorted(proxy.values) if not same(proxy.values, proxy.agreed, name)]
-    return f"changed here: {', '.join(fields)}" if fields else "decided here"
+    if fields:
+        return f"changed here: {', '.join(fields)}"
+    return "deleted here" if proxy.item is not None and proxy.item.gone else "decided here"
 
 
 def health_text(shown: Mapping[str, Any]) -> str:
@@ -214,7 +222,8 @@ def health_text(shown: Mapping[str, Any]) -> str:
     lines = run_error_lines(shown["run_error"])
     for side in shown["sides"]:
         late = " (overdue)" if side["overdue"] else ""
-        lines.append(f"  {side['side']}: last success {side['last_success'] or 'never'}{late}")
+        success = f"last success {side['last_success']}" if side["last_success"] else "no success yet"
+        lines.append(f"  {side['side']}: {success}{late}")
         if side["error"]:
             lines.append(f"    tried {side['last_tried']}: {side['error']['what']}")
     if shown["parked"] or shown["ignored"]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,13 @@ from syncengine.cli.output import (
     print_table,
     read_config,
     say,
+    tell,
     wakes_agent,
 )
 
 WAITING = 1
+BOTH = "The server's stands, the PIM's becomes a copy that is not shared; of a duplicate: they are two."
+ALWAYS = 'Remember the answer for such conflicts of this item, this field or this type ("conflicts --answers").'
 
 
 @click.command()
@@ -32,18 +36,16 @@ WAITING = 1
 def conflicts(config_path: Path | None, *, as_json: bool, list_answers: bool, forget: str | None) -> int:
     """List the conflicts that wait for you. The exit code is 1 while there are any."""
     from syncengine import bootstrap
+    from syncengine.services.conflicts import answer_json
 
     with ExitStack() as stack:
         use = bootstrap.open_conflicts(read_config(config_path), stack)
         if forget is not None:
-            click.echo(f"forgotten: {use.forget(forget).words}")
+            words = use.forget(forget).words
+            tell({"forgotten": words}, f"forgotten: {words}", as_json=as_json)
             return 0
         if list_answers:
-            answers = [{"number": n, "answer": rule.words} for n, rule in enumerate(use.answers(), 1)]
-            if as_json:
-                print_json(answers)
-            else:
-                print_table(["number", "answer"], [(a["number"], a["answer"]) for a in answers])
+            _print_answers([answer_json(n, answer) for n, answer in enumerate(use.answers(), 1)], as_json=as_json)
             return 0
         found = [use.brief(p) for p in use.waiting()]
     if as_json:
@@ -54,6 +56,15 @@ def conflicts(config_path: Path | None, *, as_json: bool, list_answers: bool, fo
     else:
         click.echo("No conflict waits.")
     return WAITING if found else 0
+
+
+def _print_answers(answers: Sequence[dict[str, Any]], *, as_json: bool) -> None:
+    if as_json:
+        print_json(answers)
+    elif answers:
+        print_table(["number", "answer"], [(a["number"], a["answer"]) for a in answers])
+    else:
+        click.echo("No answer is remembered.")
 
 
 def _what(found: dict[str, Any]) -> str:
@@ -77,14 +88,14 @@ def show(key: str, config_path: Path | None, *, as_json: bool) -> int:
         print_json(found)
         return 0
     say(f"{found['item']}  {found['subject'] or ''}\n  {found['because']}")
-    for side, name in (("PIM", "pim_changed"), ("server", "server_changed")):
+    for side, name in (("in the PIM", "pim_changed"), ("on the server", "server_changed")):
         if found[name]:
-            click.echo(f"  changed last, by what the {side} says: {found[name]}")
+            click.echo(f"  changed {side}: {found[name]}")
     for one in found["values"]:
         say(f"  {one['field']}")
         for name in ("base", "pim", "server"):
-            say(f"    {name:<7} {one[name]!r}")
-        if one["merged"] is not None:
+            say(f"    {name:<7} {'(nothing)' if one[name] is None else repr(one[name])}")
+        if one["merged"] is not None and not _is_two_lines(one):
             click.echo("    merged" + (", with overlaps:" if one["overlaps"] else ":"))
             say("".join(f"      {line}\n" for line in one["merged"].splitlines()).rstrip("\n"))
     click.echo("Resolve it with one of:")
@@ -93,14 +104,24 @@ def show(key: str, config_path: Path | None, *, as_json: bool) -> int:
     return 0
 
 
+def _is_two_lines(one: dict[str, Any]) -> bool:
+    """Whether the merge would only show the two values once more: of single lines that overlap."""
+    return bool(one["overlaps"]) and "\n" not in f"{one['base'] or ''}{one['pim'] or ''}{one['server'] or ''}"
+
+
 @click.command()
 @click.argument("key", metavar="ID")
 @config_option
 @json_option
-@click.option("--take", multiple=True, metavar="SIDE|FIELD=SIDE", help="server, pim, FIELD=server, …, FIELD=merged.")
-@click.option("--set", "values", multiple=True, metavar="FIELD=VALUE", help="Another value for both sides.")
-@click.option("--keep-both", "--not-the-same", is_flag=True, help="The PIM's as a copy; or two things, if they are.")
-@click.option("--always", type=click.Choice(["item", "field", "type"]), default=None, help="Remember the answer.")
+@click.option(
+    "--take",
+    multiple=True,
+    metavar="SIDE|FIELD=SIDE",
+    help="Whose value stands: server, pim; FIELD=server, pim or merged.",
+)
+@click.option("--set", "values", multiple=True, metavar="FIELD=VALUE", help="Another value, for both sides.")
+@click.option("--keep-both", "--not-the-same", is_flag=True, help=BOTH)
+@click.option("--always", type=click.Choice(["item", "field", "type"]), default=None, help=ALWAYS)
 @command
 @wakes_agent()
 def resolve(

@@ -117,7 +117,7 @@ def _treat(
     if as_json:
         print_json(shown)
     else:
-        print_table(["id", "where", ""], [(one["id"], one["where"], words) for one in shown])
+        print_table(["id", "where", "what becomes of it"], [(one["id"], one["where"], words) for one in shown])
     return 0
 
 

@@ -51,9 +51,11 @@ class Rule:
     @property
     def words(self) -> str:
         """For people: what it is about and what it says."""
-        about = [f"{name} {value}" for name, value in (("item", self.key), ("type", self.type), ("field", self.field))
+        name = "recurrence" if self.field == "repeating" else self.field
+        about = [f"{what} {value}" for what, value in (("item", self.key), ("type", self.type), ("field", name))
                  if value]  # fmt: skip
-        return f"{', '.join(about) or 'everything'}, conflict {self.conflict.value}: {self.policy.value}"
+        ending = ", the other as a copy" if self.loser is Loser.COPY else ""
+        return f"{', '.join(about) or 'everything'}, conflict {self.conflict.value}: {self.policy.value}{ending}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,11 @@ def are_strangers(state: ClientState, uid: str, activity_id: str) -> None:
     state.set_fact(_STRANGERS, sorted([*strangers(state), (uid, activity_id)]))
 
 
+def are_strangers_no_more(state: ClientState, uid: str, activity_id: str) -> None:
+    """Inside a transaction."""
+    state.set_fact(_STRANGERS, sorted(strangers(state) - {(uid, activity_id)}))
+
+
 def _about(rule: Rule) -> tuple[object, ...]:
     return rule.conflict, rule.type, rule.field, rule.key
 

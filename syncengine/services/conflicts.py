@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any, cast
 
 from syncengine.core.activity_values import normal, with_times
@@ -20,10 +20,18 @@ from syncengine.model.mapping import TypeMap
 from syncengine.model.proxy import Held, Proxy, same
 from syncengine.model.values import Value, Values, from_json, to_json
 from syncengine.ports import Pim
-from syncengine.services.answers import are_strangers, forget_answer, remember, remembered
+from syncengine.services.answers import (
+    are_strangers,
+    are_strangers_no_more,
+    forget_answer,
+    remember,
+    remembered,
+    strangers,
+)
 from syncengine.services.sync.report import SINCE
 from syncengine.services.sync.settling import keep_losers
 from syncengine.services.sync.work import Work
+from syncengine.times import iso
 
 MERGED = "merged"
 NO_PIM = cast(Pim, None)
@@ -41,6 +49,23 @@ class Wish:
     values: tuple[str, ...] = ()
     keep_both: bool = False
     always: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Apart:
+    """Said of an item and an activity: they are not the same."""
+
+    uid: str
+    activity: str
+
+    @property
+    def words(self) -> str:
+        return f"item {self.uid} and activity {self.activity} are not the same"
+
+
+def answer_json(number: int, answer: Rule | Apart) -> dict[str, Any]:
+    """One remembered answer as `conflicts --answers --json` prints it."""
+    return {"number": number, "answer": answer.words, **asdict(answer)}
 
 
 @dataclass(slots=True)
@@ -101,8 +126,8 @@ class Conflicts:
         rows, stamp = rows_of(self.work.type_of(proxy)), updated(proxy)
         return {
             **self.brief(proxy),
-            "pim_changed": proxy.modified.isoformat() if proxy.modified else None,
-            "server_changed": stamp.isoformat() if stamp else None,
+            "pim_changed": iso(proxy.modified) if proxy.modified else None,
+            "server_changed": iso(stamp) if stamp else None,
             "values": [self._field(h, resolve.proposal(h, rows)) for h in open_conflicts(proxy) if h.field],
             "commands": self._commands(proxy),
         }
@@ -137,7 +162,7 @@ class Conflicts:
             raise ConfigError("No mapping shows this any more.", where=proxy.key, fix="Name the mapping it came by.")
         at = _Open(proxy, type_map, open_conflicts(proxy), {}, [])
         if not (wish.take or wish.values or wish.keep_both):
-            raise ConfigError("Say what stands.", where=proxy.key, fix="--take server, --take pim, or --keep-both.")
+            raise ConfigError("Say what stands.", where=proxy.key, fix=f'"syncengine show {proxy.id}" lists the ways.')
         if wish.always not in ("", *SCOPES):
             raise ConfigError(f"{wish.always!r} is not known.", fix=f"Known are {', '.join(SCOPES)}.")
         if wish.keep_both and at.held[0].conflict == Conflict.DUPLICATE and not resolve.are_surely_one(proxy):
@@ -248,18 +273,21 @@ class Conflicts:
 
     # --- what is remembered ----------------------------------------------------------------------------------------
 
-    def answers(self) -> list[Rule]:
-        return list(remembered(self.state))
+    def answers(self) -> list[Rule | Apart]:
+        return [*remembered(self.state), *(Apart(*pair) for pair in sorted(strangers(self.state)))]
 
-    def forget(self, words: str) -> Rule:
+    def forget(self, words: str) -> Rule | Apart:
         """Forget the answer of these words, or of this number in the list. Raises ConfigError."""
         known = self.answers()
-        numbers = {str(n): rule for n, rule in enumerate(known, 1)}
-        found = numbers.get(words) or next((r for r in known if r.words == words), None)
+        numbers = {str(n): answer for n, answer in enumerate(known, 1)}
+        found = numbers.get(words) or next((a for a in known if a.words == words), None)
         if found is None:
             raise ConfigError(f"No answer {words!r} is remembered.", fix='"syncengine conflicts --answers" lists them.')
         with self.state.transaction():
-            forget_answer(self.state, found)
+            if isinstance(found, Apart):
+                are_strangers_no_more(self.state, found.uid, found.activity)
+            else:
+                forget_answer(self.state, found)
         return found
 
 

@@ -107,6 +107,11 @@ def test_what_cannot_be_undone_at_all(desk: Desk) -> None:
     (desk.folder / "moved away").rename(desk.calendar)
     assert desk.do("undo", run).code == 0
     assert desk.activities() == []
+    assert f"undoes {run}" in desk.good("runs").out
+    status = desk.good("status").out
+    assert f"undoes {run}" in status
+    assert "not sent yet" not in status, "the entry is nobody's to send any more"
+    assert "\n  where:" not in status, "a run that failed is one line of the list"
 
 
 def test_an_undo_killed_at_any_step_is_finished_by_the_next(desk: Desk, tmp_path: Path) -> None:

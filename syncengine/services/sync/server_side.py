@@ -114,7 +114,7 @@ class ServerSide:
                 self._link(proxy, activity, "visible again")
             return
         if proxy is not None and proxy.server is None and proxy.item is not None and self.work.type_of(proxy):
-            self._link(proxy, activity, "the same on both sides")  # known by its id, and nothing else of it
+            self._link(proxy, activity, "the same by id or natural key")  # known by its id, and nothing else of it
             return
         if proxy is not None:
             self.work.save([replace(proxy, server=activity, there=There.LIVE)], dirty=True)
@@ -143,13 +143,13 @@ class ServerSide:
             self.work.save([proxy], dirty=True)
             return
         self.state.forget([proxy.id])
-        self._link(found, activity, "the same on both sides")
+        self._link(found, activity, "the same by id or natural key")
 
     def _meets(self, proxy: Proxy, activity: Activity) -> None:
         if proxy.share is Share.DROPPED:  # its user wants no item of it, on whatever server
             self.work.save([replace(proxy, server=activity, there=There.LIVE)], dirty=True)
         else:
-            self._link(proxy, activity, "the same on both sides")
+            self._link(proxy, activity, "the same by id or natural key")
 
     def _not_strangers(self, activity: Activity, candidates: list[tuple[str, str]]) -> list[tuple[str, str]]:
         """Without those of which a person has said that they are not the same as this activity."""

@@ -59,9 +59,8 @@ class Settling:
         me = self.work.me(mapping)
         try:
             if self._are_strangers(proxy):
-                return self._record(
-                    proxy, Settled(resolve.apart(proxy, type_map, me, self.work.new_id()), "not the same")
-                )
+                apart = resolve.apart(proxy, type_map, me, self.work.new_id())
+                return self._record(proxy, Settled(apart, "not the same"))
             if resolve.is_at_rest(proxy):
                 return [proxy]
             found = settle(proxy, type_map, mapping.conflicts.after(self.answers), me, self.work.new_id())
@@ -80,10 +79,10 @@ class Settling:
         resolved = settled.resolved
         self._tell_overruled(proxy, settled)
         after = [replace(resolved.proxy, held=()), *([resolved.other] if resolved.other else ())]
+        because = f"answered: {settled.because}" if resolved.other else f"settled by a rule: {settled.because}"
+        self.work.settled |= {p.id: because for p in after}
         with self.state.transaction():
-            after += keep_losers(
-                self.work, proxy, f"settled by a rule: {settled.because}", resolved.lost, settled.copied
-            )
+            after += keep_losers(self.work, proxy, because, resolved.lost, settled.copied)
             if resolved.replaces and resolved.replaces not in {p.id for p in after}:
                 self.state.forget([resolved.replaces])
             self.work.save(after, dirty=True)

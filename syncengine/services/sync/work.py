@@ -127,6 +127,8 @@ class Work:
     unread: set[str] = field(default_factory=set)
     """Collections with a new item that could not be read for the first time: it may be that of an activity without
     one, so none is made there before the next run."""
+    settled: dict[str, str] = field(default_factory=dict)
+    """By proxy id, what settled its conflict in this run: part of the reason of what is written of it (`settling`)."""
     clashes: dict[str, Problem] = field(default_factory=dict)
     """By proxy id, writes that met something else than they were planned on."""
 
@@ -236,6 +238,7 @@ class Work:
     def did(self, proxy: Proxy, side: str, verb: str, because: str) -> None:
         """Count and list one write."""
         self.report.writes[side, verb] += 1
+        because = f"{self.settled[proxy.id]}; after that: {because}" if proxy.id in self.settled else because
         self.report.actions.append(Action(proxy.key, side, verb, because))
         self.touched.add(proxy.id)
 
