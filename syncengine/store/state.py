@@ -144,6 +144,9 @@ class State(StateRecords, StateJournal, StateIssues):
             where.append(sa.or_(t.item.c.pim.is_(None), t.item.c.pim.in_(pims)))
         return self._select(sa.and_(*where), limit)
 
+    def is_dirty(self, proxy_id: str) -> bool:
+        return bool(self._rows(sa.select(t.proxy.c.id).where(t.proxy.c.id == proxy_id, t.proxy.c.dirty == 1)))
+
     def all(self, after: str, limit: int) -> list[Proxy]:
         """All proxies, in the order of their ids."""
         return self._select(t.proxy.c.id > after, limit)

@@ -374,6 +374,8 @@ class PimSide:
         moved = (after.values, after.hold, after.alone) != known or proxy.item is None or proxy.item.gone
         dirty = after.share is Share.SHARED and (moved or after.there is There.ABSENT or bool(proxy.held))
         dirty = dirty or after.share in (Share.DROPPED, Share.DELETED) or self._to_be_unshared(after)
+        if not dirty and after.share is Share.SHARED:  # what could not be carried out before is still to be decided
+            dirty = self.state.is_dirty(proxy.id)
         self.work.save([after], dirty=dirty)
 
     def _keep_what_was_said(self, before: Proxy, after: Proxy) -> None:
