@@ -31,7 +31,7 @@ from syncengine.core.ical.href import href_for
 from syncengine.model.activity import Activity, Origin
 from syncengine.model.commands import Delete, Insert, Removed, Stored, Update
 from tests.dav_servers import DavServer
-from tests.e2e.agents import Agent, agent, every, until
+from tests.e2e.agents import Agent, agent, every
 from tests.e2e.desk import FOLDER, ME, OTHER, Desk, event, todo
 from tests.e2e.served import client_of
 from tests.fault_proxy import FAULTS, JSON_FAULTS, Cut, FaultProxy, at_random, undisturbed
@@ -44,6 +44,8 @@ MOST_RECORDS = 90
 """So many live at once: then as many are deleted as are made."""
 DAV_FAULTS = [f for f in FAULTS if f.cut not in {Cut.STALL, Cut.DRIP}]
 DAV_SHARE, SERVER_SHARE = 0.06, 0.03
+LIST_SECONDS = 2.0
+ARRIVED = "the item of an activity already known has arrived"
 ITEM = re.compile(r"<(?:\w+:)?href>[^<]*/([^</]+\.ics)</")
 TOKEN = re.compile(r"typed\d+x")
 CALDAV = """[[pim]]
@@ -144,8 +146,10 @@ class Person:
     samples: list[Sample] = field(default_factory=list)
 
     def start(self) -> None:
-        self.agent = one = self.life.enter_context(agent(self.desk, f"agent-{next(self.numbers)}"))
-        until(f"{self.name}'s agent is at work", one.folder.running)
+        self.agent = self.life.enter_context(agent(self.desk, f"agent-{next(self.numbers)}"))
+
+    def is_at_work(self) -> bool:
+        return self.at_work().folder.running() and self.at_work().folder.status() is not None
 
     def at_work(self) -> Agent:
         assert self.agent is not None
@@ -157,7 +161,8 @@ class Person:
         one.process.wait()
 
     def asks_for_a_run(self) -> None:
-        self.at_work().folder.ask(list(self.places), waits=False)
+        if self.is_at_work():
+            self.at_work().folder.ask(list(self.places), waits=False)
 
     def sample(self) -> None:
         self.samples.append(sample(self.at_work().process.pid))
@@ -168,10 +173,26 @@ class Person:
         with closing(sqlite3.connect(f"file:{self.desk.folder / 'state.db'}?mode=ro", uri=True, timeout=60)) as db:
             return db.execute(statement, values).fetchall()
 
+    def knows(self, file: str) -> bool:
+        """Whether its agent has linked the item: one that goes before was never there for it, though somebody else's
+        agent may have shared the meeting."""
+        linked = "SELECT 1 FROM item JOIN proxy ON proxy.id = proxy_id WHERE href = ? AND there = 'live'"
+        return bool(self.rows(linked, file))
+
     def wrote(self) -> Counter[tuple[str, str]]:
         """(side, deed) → how often, by the traces of its writes."""
         rows = self.rows("SELECT side, verb, count(*) FROM history WHERE verb != '' GROUP BY 1, 2")
         return Counter({(side, verb): n for side, verb, n in rows})
+
+    def items_made(self) -> Counter[str]:
+        """File → how often it was made less how often it was deleted, as far as its agent knows. One that was made
+        while the answer said otherwise has arrived later."""
+        found: Counter[str] = Counter()
+        for deed, place in self.rows("SELECT verb, place FROM history WHERE side = 'pim' AND place > ''"):
+            found[json.loads(place)["href"]] += {"created": 1, "deleted": -1}.get(deed, 0)
+        arrived = "SELECT i.href FROM history h JOIN item i USING (proxy_id) WHERE verb = 'linked' AND because = ?"
+        found.update(href for (href,) in self.rows(arrived, ARRIVED))
+        return found
 
     def reported(self) -> Counter[tuple[str, str]]:
         """The same, as the reports of its runs count."""
@@ -252,9 +273,12 @@ class Office:
 
     def faults(self, *, on: bool) -> None:
         self.dav.plan = at_random(Random(self.random.random()), DAV_FAULTS, DAV_SHARE) if on else undisturbed
-        self.activities.plan = (
-            at_random(Random(self.random.random()), JSON_FAULTS, SERVER_SHARE) if on else undisturbed
-        )
+        self.activities.plan = at_random(Random(self.random.random()), JSON_FAULTS, SERVER_SHARE) if on else undisturbed
+
+    def unheard(self) -> set[str]:
+        """The files Radicale has deleted for an agent that was told otherwise, or nothing."""
+        deleted = ((asked.path, fault) for asked, fault in self.dav.done if asked.method == "DELETE" and fault)
+        return {path.rsplit("/", 1)[-1] for path, f in deleted if f.instead is None and f.cut is not Cut.BEFORE}
 
     def met(self) -> Counter[str]:
         """Fault → how many requests it hit."""
@@ -270,19 +294,20 @@ class Office:
 
 
 class Driver:
-    """What people do, at random. `made` and `removed` count by (whose, place): what they did to calendars and server
-    themselves."""
+    """What people do, at random. `made` and `removed`: what they did to calendars and server themselves, by (whose,
+    file), or (SERVER, "")."""
 
     def __init__(self, office: Office) -> None:
         self.office, self.random = office, office.random
         self.alice, self.bob = office.people
         self.records: dict[str, Record] = {}
-        self.made: Counter[str] = Counter()
-        self.removed: Counter[str] = Counter()
+        self.made: Counter[tuple[str, str]] = Counter()
+        self.removed: Counter[tuple[str, str]] = Counter()
         self.deeds: Counter[str] = Counter()
         self.told: list[str] = []
         self._numbers = count()
         self._ids: dict[str, str] = {}
+        self._listed = 0.0
 
     def edit(self) -> None:
         """One deed. One that finds nothing to do, or somebody quicker, is none."""
@@ -300,54 +325,51 @@ class Driver:
 
     # --- what both sides show ---
 
-    def item_of(self, record: Record) -> tuple[dict[str, str], str, str] | None:
-        """Its fields, its text, and what tells this state of it from others."""
-        found = record.place.get(record.file)
-        return ({prop: prop_of(found[0], prop) for prop in FIELDS}, *found) if found else None
-
     def activity_of(self, record: Record) -> Activity | None:
-        if not record.activity:
-            if record.name not in self._ids:
-                self._ids = {str(a["description"]): a.id for p in self.office.people for a in p.server.activities()}
-            record.activity = self._ids.get(record.name, "")
-        found = record.owner.server.fetch([record.activity]) if record.activity else ()
-        return found[0] if found else None
-
-    def _look(self, record: Record) -> tuple[Any, Activity | None]:
-        """Both sides. What both show has arrived."""
-        item, activity = self.item_of(record), self.activity_of(record)
-        for prop, name in FIELDS.items():
-            if item and activity and item[0][prop] == (activity[name] or ""):
-                record.typed[prop].clear()
-        return item, activity
+        if not record.activity and time.monotonic() > self._listed + LIST_SECONDS:
+            found = [a for p in self.office.people for a in p.server.activities()]
+            self._ids, self._listed = {str(a["description"]): a.id for a in found}, time.monotonic()
+        record.activity = record.activity or self._ids.get(record.name, "")
+        return next(iter(record.owner.server.fetch([record.activity])), None) if record.activity else None
 
     # --- deeds ---
 
     def _type(self, live: list[Record]) -> bool:
-        record, side, prop = self.random.choice(live), self.random.choice(SIDES), self.random.choice([*FIELDS])
-        return self._write(record, side, prop, *self._look(record))
+        return self._write(self.random.choice(live), self.random.choice(SIDES), self.random.choice([*FIELDS]))
 
     def _conflict(self, live: list[Record]) -> bool:
         record, prop = self.random.choice(live), self.random.choice([*FIELDS])
-        seen = self._look(record)
-        return all([self._write(record, side, prop, *seen) for side in SIDES])
+        done = [self._write(record, side, prop) for side in SIDES]
+        return all(done)
 
-    def _write(self, record: Record, side: str, prop: str, item: Any, activity: Activity | None) -> bool:
+    def _write(self, record: Record, side: str, prop: str) -> bool:
         value = f"typed{next(self._numbers)}x"
-        if side == PIM and item:
-            text = re.sub(rf"^{prop}:.*\r?\n", "", item[1], flags=re.MULTILINE)
-            text = text.replace("SUMMARY:", f"{prop}:{value}\r\nSUMMARY:", 1)
-            done = record.place.put(record.file, text, item[2])
-        elif side == SERVER and activity:
-            who = self.random.choice(self.office.people) if record.meeting else record.owner
-            update = Update(new_id(), activity.id, activity.version, {FIELDS[prop]: value})
-            done = isinstance(who.server.apply([update])[0], Stored)
-        else:
+        shown = self._into_item(record, prop, value) if side == PIM else self._into_activity(record, prop, value)
+        if shown is None:
             return False
-        if done:
-            record.typed[prop][side] = value
-            self._say(f"{prop} of {record.name} is {value} on the {side}'s side")
-        return done
+        typed = record.typed[prop]
+        typed[side] = value
+        record.typed[prop] = {s: v for s, v in typed.items() if s == side or v != shown}  # what was shown has arrived
+        self._say(f"{prop} of {record.name} is {value} on the {side}'s side")
+        return True
+
+    def _into_item(self, record: Record, prop: str, value: str) -> str | None:
+        """What was shown before; None where nothing was typed."""
+        found = record.place.get(record.file)
+        if found is None:
+            return None
+        text = re.sub(rf"^{prop}:.*\r?\n", "", found[0], flags=re.MULTILINE)
+        text = text.replace("SUMMARY:", f"{prop}:{value}\r\nSUMMARY:", 1)
+        return prop_of(found[0], prop) if record.place.put(record.file, text, found[1]) else None
+
+    def _into_activity(self, record: Record, prop: str, value: str) -> str | None:
+        activity = self.activity_of(record)
+        if activity is None:
+            return None
+        who = self.random.choice(self.office.people) if record.meeting else record.owner
+        update = Update(new_id(), activity.id, activity.version, {FIELDS[prop]: value})
+        done = isinstance(who.server.apply([update])[0], Stored)
+        return str(activity[FIELDS[prop]] or "") if done else None
 
     def _create(self, _live: list[Record]) -> bool:
         number, who = len(self.records), self.random.choice(self.office.people)
@@ -369,7 +391,7 @@ class Driver:
         filled = normal({"owner": who.server.greet().user, "description": name, **values})
         insert = Insert(new_id(), new_id(), filled, keys=(), origin=Origin.SERVER)
         assert isinstance(who.server.apply([insert])[0], Stored)
-        self.made[SERVER] += 1
+        self.made[SERVER, ""] += 1
         uid = f"activity-{insert.activity_id}"
         return Record(name, uid, SERVER, who, "phone", href_for(uid), activity=insert.activity_id)
 
@@ -384,27 +406,26 @@ class Driver:
 
     def _new(self, who: Person, pim: str, uid: str, text: str) -> None:
         assert who.places[pim].put(f"{uid}.ics", text)
-        self.made[f"{who.name} {pim}"] += 1
+        self.made[who.name, f"{uid}.ics"] += 1
 
     def _delete(self, live: list[Record]) -> bool:
         """Mostly what both sides show alike."""
         record, side = self.random.choice(live), self.random.choice(SIDES)
-        item, activity = self._look(record)
-        if not item or not activity:
+        item, activity = record.place.get(record.file), self.activity_of(record)
+        if not item or not activity or not record.owner.knows(record.file):
             return False
-        record.doubtful = any(record.typed.values())
-        if record.doubtful and self.random.random() < 0.9:
-            record.doubtful = False
+        alike = all(prop_of(item[0], prop) == (activity[name] or "") for prop, name in FIELDS.items())
+        if not alike and self.random.random() < 0.9:
             return False
         if side == PIM:
-            done = record.place.remove(record.file, item[2])
-            self.removed[f"{record.owner.name} {record.pim}"] += done
+            done = record.place.remove(record.file, item[1])
+            self.removed[record.owner.name, record.file] += done
         else:
             outcome = record.owner.server.apply([Delete(new_id(), activity.id, activity.version)])[0]
             done = isinstance(outcome, Removed)
-            self.removed[SERVER] += done
+            self.removed[SERVER, ""] += done
         if done:
-            record.deleted_on = side
+            record.deleted_on, record.doubtful = side, not alike
             for by_side in record.typed.values():  # what they typed there, they deleted there
                 by_side.pop(side, None)
             self._say(f"{record.name} is deleted on the {side}'s side{', in doubt' if record.doubtful else ''}")
@@ -420,7 +441,7 @@ class Driver:
         for who in self.office.people if record.meeting else [record.owner]:
             found = who.places[record.pim].get(record.file)
             if found and (not record.doubtful or who is not record.owner):
-                self.removed[f"{who.name} {record.pim}"] += who.places[record.pim].remove(record.file, found[1])
+                self.removed[who.name, record.file] += who.places[record.pim].remove(record.file, found[1])
 
     def _say(self, what: str) -> None:
         self.told.append(what)
@@ -442,6 +463,8 @@ class Driver:
         self.deeds["suspended"] += 1
 
     def _kill(self, who: Person) -> None:
+        if not who.is_at_work():
+            return
         who.kill()
         self.edit()
         who.start()
@@ -468,7 +491,7 @@ def prop_of(text: str, name: str) -> str:
 
 def _times(name: str) -> tuple[str, str]:
     """No two records at the same time: those that are alike and close would be taken for one."""
-    number = int(name.split()[-1])
+    number = int(name.removeprefix("rec "))
     day, minute = 1 + number // 60 % 28, number % 60
     month = 1 + number // 1680 % 12
     return f"2026{month:02}{day:02}T09{minute:02}00Z", f"2026{month:02}{day:02}T10{minute:02}00Z"

@@ -38,9 +38,7 @@ DEEDS = ("created", "updated", "deleted")
 
 
 @pytest.fixture
-def office(
-    request: pytest.FixtureRequest, tmp_path: Path, radicale: DavServer, commands: Commands
-) -> Iterator[Office]:
+def office(request: pytest.FixtureRequest, tmp_path: Path, radicale: DavServer, commands: Commands) -> Iterator[Office]:
     """On PostgreSQL where there is one."""
     database = "sqlite:///activities.db"
     if shutil.which("pg_config"):
@@ -85,6 +83,7 @@ def _work(office: Office, driver: Driver) -> Work:
     third at least."""
     for person in office.people:
         person.start()
+        until(f"{person.name}'s agent is at work", person.is_at_work)
     office.faults(on=True)
     begun = time.monotonic()
     thirds = (begun, begun + SECONDS / 3, begun + SECONDS * 2 / 3, begun + SECONDS)
@@ -107,6 +106,8 @@ def _work(office: Office, driver: Driver) -> Work:
 def _rest(office: Office) -> None:
     """No faults any more; until a round of runs finds nothing to do."""
     office.faults(on=False)
+    for person in office.people:
+        until(f"{person.name}'s agent is at work", person.is_at_work)
     until("rest", lambda: not sum([_round(person) for person in office.people]), REST_SECONDS)
 
 
@@ -159,9 +160,7 @@ def _agrees(work: Work, *, held: bool = True) -> None:
     there = _server(work.office)
     here = {(p.name, pim): _calendar(p, pim) for p in work.office.people for pim in p.places}
     kept = set().union(*(p.kept() for p in work.office.people))
-    waiting = {
-        str(c["subject"]) for p in work.office.people for c in (p.conflicts() if held else ())
-    }
+    waiting = {str(c["subject"]) for p in work.office.people for c in (p.conflicts() if held else ())}
     assert set(there) <= set(work.driver.records)
     wrong = [
         fault
@@ -203,26 +202,30 @@ def _faults(
 
 def _balances(work: Work) -> None:
     """Of every calendar and the server: what people made less what they deleted, and what the agents made there less
-    what they deleted, by the traces of their writes, is what is there."""
+    what they deleted, as their own journals say, is what is there."""
     driver, office = work.driver, work.office
-    wrote = {person.name: person.wrote() for person in office.people}
     for person in office.people:
-        own = [f"{person.name} {pim}" for pim in person.places]
-        expected = sum(driver.made[name] - driver.removed[name] for name in own)
-        expected += wrote[person.name][PIM, "created"] - wrote[person.name][PIM, "deleted"]
-        expected += _put_back(driver, person)
-        found = sum(len(place.names()) for place in person.places.values())
-        assert found == expected, f"{person.name} has {found} items instead of {expected}: {wrote[person.name]}"
-    expected = driver.made[SERVER] - driver.removed[SERVER]
-    expected += sum(w[SERVER, "created"] - w[SERVER, "deleted"] for w in wrote.values())
-    assert len(_server(office)) == expected, f"{len(_server(office))} activities instead of {expected}: {wrote}"
+        there = Counter(file for place in person.places.values() for file in place.names())
+        expected = person.items_made() + _put_back(driver, person)
+        for sign, by_people in ((1, driver.made), (-1, driver.removed)):
+            for (whose, file), n in by_people.items():
+                expected[file] += sign * n if whose == person.name else 0
+        for file in office.unheard():
+            expected[file] = min(expected[file], there[file])
+        wrong = {file: (n, there[file]) for file, n in expected.items() if n != there[file]}
+        assert not wrong, f"items of {person.name}, (expected, there): {wrong}"
+        assert there.total() == expected.total()
+    wrote = {person.name: person.wrote() for person in office.people}
+    activities = driver.made[SERVER, ""] - driver.removed[SERVER, ""]
+    activities += sum(w[SERVER, "created"] - w[SERVER, "deleted"] for w in wrote.values())
+    assert len(_server(office)) == activities, f"{len(_server(office))} activities instead of {activities}: {wrote}"
 
 
-def _put_back(driver: Driver, person: Person) -> int:
+def _put_back(driver: Driver, person: Person) -> Counter[str]:
     """Items whose user deleted them, and then answered that the activity's change counts: what is written again as
     it was leaves no trace, since undoing it would delete it."""
     gone = [r for r in driver.records.values() if r.owner is person and r.doubtful and r.deleted_on == PIM]
-    return sum(r.place.get(r.file) is not None for r in gone)
+    return Counter(r.file for r in gone if r.place.get(r.file))
 
 
 def _memory(work: Work) -> dict[str, list[float]]:
