@@ -43,7 +43,7 @@ SECRET = "s0ak-pass"
 MOST_RECORDS = 90
 """So many live at once: then as many are deleted as are made."""
 DAV_FAULTS = [f for f in FAULTS if f.cut not in {Cut.STALL, Cut.DRIP}]
-DAV_SHARE, SERVER_SHARE = 0.06, 0.03
+DAV_SHARE, SERVER_SHARE = 0.10, 0.05
 LIST_SECONDS = 2.0
 ARRIVED = "the item of an activity already known has arrived"
 ITEM = re.compile(r"<(?:\w+:)?href>[^<]*/([^</]+\.ics)</")
@@ -190,7 +190,9 @@ class Person:
         found: Counter[str] = Counter()
         for deed, place in self.rows("SELECT verb, place FROM history WHERE side = 'pim' AND place > ''"):
             found[json.loads(place)["href"]] += {"created": 1, "deleted": -1}.get(deed, 0)
-        arrived = "SELECT i.href FROM history h JOIN item i USING (proxy_id) WHERE verb = 'linked' AND because = ?"
+        arrived = (
+            "SELECT i.href FROM history h JOIN item i USING (proxy_id) WHERE i.made AND verb = 'linked' AND because = ?"
+        )
         found.update(href for (href,) in self.rows(arrived, ARRIVED))
         return found
 
@@ -449,9 +451,9 @@ class Driver:
     # --- disturbances ---
 
     def disturb(self, who: Person, *, kill: bool) -> None:
-        deeds = [(who.asks_for_a_run, 5), (lambda: self._suspend(who), 1), (lambda: self._answer(who), 2)]
+        deeds = [(who.asks_for_a_run, 5), (lambda: self._suspend(who), 1), (lambda: self._answer(who), 1)]
         if kill:
-            deeds.append((lambda: self._kill(who), 2))
+            deeds.append((lambda: self._kill(who), 1))
         self.random.choices([d for d, _ in deeds], [w for _, w in deeds])[0]()
 
     def _suspend(self, who: Person) -> None:

@@ -90,7 +90,7 @@ def _work(office: Office, driver: Driver) -> Work:
     disturbed = sampled = begun
     while (now := time.monotonic()) < thirds[3]:
         driver.edit()
-        if now > disturbed + 0.7:
+        if now > disturbed + 1.5:
             who, disturbed = driver.random.choice(office.people), now
             driver.disturb(who, kill=now < thirds[1 if who is driver.alice else 2])
         if now > sampled + 0.3:
