@@ -67,7 +67,7 @@ def test_after_minutes_of_edits_and_faults_all_is_where_it_belongs(office: Offic
         _rest(office)
         _agrees(work)
         for person in office.people:
-            until(f"{person.name}'s conflicts are answered", lambda p=person: _answered(driver, p))  # type: ignore[misc]
+            until(f"{person.name}'s conflicts are answered", lambda p=person: _answered(driver, p))
         _rest(office)
         _agrees(work, held=False)
         _balances(work)
