@@ -416,7 +416,9 @@ class Driver:
         item, activity = record.place.get(record.file), self.activity_of(record)
         if not item or not activity or not record.owner.knows(record.file):
             return False
-        alike = all(prop_of(item[0], prop) == (activity[name] or "") for prop, name in FIELDS.items())
+        here = {prop: prop_of(item[0], prop) for prop in FIELDS}
+        there = {prop: str(activity[name] or "") for prop, name in FIELDS.items()}
+        seen, alike = here if side == PIM else there, here == there
         if not alike and self.random.random() < 0.9:
             return False
         if side == PIM:
@@ -428,8 +430,10 @@ class Driver:
             self.removed[SERVER, ""] += done
         if done:
             record.deleted_on, record.doubtful = side, not alike
-            for by_side in record.typed.values():  # what they typed there, they deleted there
+            for prop, shown in seen.items():  # what they saw, they deleted
+                by_side = record.typed[prop]
                 by_side.pop(side, None)
+                record.typed[prop] = {s: v for s, v in by_side.items() if v != shown}
             self._say(f"{record.name} is deleted on the {side}'s side{', in doubt' if record.doubtful else ''}")
         return done
 

@@ -64,6 +64,7 @@ def test_after_minutes_of_edits_and_faults_all_is_where_it_belongs(office: Offic
     try:
         work = _work(office, driver)
         memory = _memory(work)
+        print(f"MB after the warm-up, and at the end: {memory}")
         _rest(office)
         _agrees(work)
         for person in office.people:
