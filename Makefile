@@ -1,11 +1,12 @@
 # make demo   sees the main job on sample data      make test   everything that must hold
 # make bench  compares with a peer                  make lint   style, types and import rules alone
+# make soak   minutes of random work with faults on
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 TESTS  ?= tests
 
-.PHONY: demo test lint bench scenarios clean
+.PHONY: demo test lint bench soak scenarios clean
 
 $(VENV)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -33,6 +34,9 @@ lint: $(VENV)/.tested
 
 scenarios: $(VENV)/.installed
 	$(BIN)/syncengine scenario run fixtures/scenarios
+
+soak: $(VENV)/.tested
+	SYNCENGINE_SOAK_SECONDS=$${SYNCENGINE_SOAK_SECONDS:-300} $(BIN)/python -m pytest -n 0 -s tests/e2e/test_soak.py
 
 bench: $(VENV)/.benched
 	$(BIN)/python -m tests.benchmarks.recurrence

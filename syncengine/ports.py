@@ -320,6 +320,9 @@ class ClientState(Protocol):
     def versions(self, activity_ids: Iterable[str]) -> dict[str, tuple[int, str]]:
         """Activity id → (version last seen, what is known of it)."""
 
+    def is_dirty(self, proxy_id: str) -> bool:
+        """Whether it is to be decided."""
+
     def save(self, proxies: Sequence[Proxy], *, dirty: bool, keys: dict[str, tuple[str, ...]] | None = None) -> None:
         """Insert or replace proxies with their items. `keys`: by proxy id, the texts under which one waits for its
         partner; a proxy that has both sides, or is not in `keys`, waits for nobody."""

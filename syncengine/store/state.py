@@ -142,6 +142,9 @@ class State(StateRecords, StateBrakes, StateJournal, StateIssues):
             where.append(in_pims(pims))
         return self._select(sa.and_(*where), limit)
 
+    def is_dirty(self, proxy_id: str) -> bool:
+        return bool(self._rows(sa.select(t.proxy.c.id).where(t.proxy.c.id == proxy_id, t.proxy.c.dirty == 1)))
+
     def all(self, after: str, limit: int) -> list[Proxy]:
         """All proxies, in the order of their ids."""
         return self._select(t.proxy.c.id > after, limit)

@@ -4,12 +4,29 @@ words, and the runs after it end where they would have ended without (SYN-2, SYN
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.dav_servers import DavServer
+from tests.e2e.desk import event
 from tests.e2e.faulty_story import Story, is_for_people, told
-from tests.fault_proxy import FAULTS, READS, WRITES, Answer, Ask, Cut, Fault, FaultProxy, Plan, always, both, once
+from tests.e2e.shop import Shop
+from tests.fault_proxy import (
+    FAULTS,
+    READS,
+    WRITES,
+    Answer,
+    Ask,
+    Cut,
+    Fault,
+    FaultProxy,
+    Plan,
+    always,
+    both,
+    once,
+    status,
+)
 
 IMPATIENT = 1.0
 """Seconds a client waits that meets a server which has fallen silent."""
@@ -73,3 +90,19 @@ def test_a_run_under_a_fault_ends_like_one_without(story: Story, proxy: FaultPro
         wrong = story.wrong(shop, apart=fault.hides)
         assert not wrong, f"{how.__name__}: {wrong}\nafter {ended.words}, {ended.report.conflicts}"
         shop.drop()
+
+
+@pytest.mark.parametrize("how", [once, always])
+def test_a_refused_write_onto_an_item_nobody_has_changed_is_made_later(
+    radicale: DavServer, tmp_path: Path, how: Callable[[Fault, Ask], Plan]
+) -> None:
+    """The item is read again because of it, and says nothing new: what waited for it still waits."""
+    shop = Shop.open(tmp_path / "shop", radicale)
+    shop.put("visit", event("visit", "Visit"))
+    shop.good()
+    shop.change(shop.ids()["Visit"], location="there")
+    proxy = FaultProxy(shop.url, how(status(412), Ask.UPDATE))
+    shop.run(proxy.url(shop.url))
+    shop.still()
+    assert "LOCATION:there" in shop.texts()["visit.ics"]
+    proxy.close()

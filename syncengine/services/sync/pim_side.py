@@ -381,6 +381,8 @@ class PimSide:
         pending = failed or after.there is not There.LIVE or bool(proxy.held)
         dirty = after.share is Share.SHARED and (moved or pending)
         dirty = dirty or after.share in (Share.DROPPED, Share.DELETED) or self._to_be_unshared(after)
+        if not dirty and after.share is Share.SHARED:  # what could not be carried out before is still to be decided
+            dirty = self.state.is_dirty(proxy.id)
         self.work.save([after], dirty=dirty)
 
     def _keep_what_was_said(self, before: Proxy, after: Proxy) -> None:

@@ -71,20 +71,22 @@ class Restoring:
     def carry_out(self, writes: Sequence[ItemWrite]) -> None:
         for write in writes:
             try:
-                self._write(write)
+                written = self._write(write)
             except ItemError as e:
                 self._failed(write, e)
                 continue
-            self.work.did(write.after, "pim", _DONE[write.verb], write.because)
+            if written:
+                self.work.did(write.after, "pim", _DONE[write.verb], write.because)
             self.work.again = True
 
-    def _write(self, write: ItemWrite) -> None:
-        """Raises ItemError. What is there already, or was changed meanwhile, is looked at once more."""
+    def _write(self, write: ItemWrite) -> bool:
+        """Whether it was done. Raises ItemError. What is there already, or was changed meanwhile, is looked at once
+        more."""
         collection = self.work.collection(write.pim)
         if self.work.dry_run or collection is None:
             with self.state.transaction():  # the plan goes on as if it were done
                 self.work.save([write.after], dirty=False)
-            return
+            return True
         try:
             if write.verb is Verb.CREATE:
                 self._trace(collection, write, collection.pim.create(write.href, write.text))
@@ -92,6 +94,8 @@ class Restoring:
                 collection.pim.update(write.href, write.text, write.etag)
         except (AlreadyThere, ChangedMeanwhile, NotThere) as e:
             self.work.clashes[write.after.id] = replace(e.problem, where=f"{write.pim}/{write.href}")
+            return False
+        return True
 
     def _trace(self, collection: Collection, write: ItemWrite, stored: Written) -> None:
         """So that it can be undone. Of a write that is cut here no trace is kept."""
