@@ -21,7 +21,7 @@ AT_NINE = {
 }
 REPORT = {
     "state", "run", "dry_run", "pim", "server", "linked", "unchanged", "held", "failed", "not_shareable", "actions",
-    "conflicts", "reason", "deletions", "problems", "notices",
+    "conflicts", "question", "reason", "ways", "deletions", "problems", "notices",
 }  # fmt: skip
 ACTIVITY = {
     "id", "type", "display_in", "description", "comments", "location", "planned", "planned_completion", "duration",

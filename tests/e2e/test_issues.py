@@ -15,7 +15,7 @@ OTHERWISE = {
     "message-id": "prints JSON lines anyway",
     "recurrence": "prints JSON lines anyway",
     "activity add": "reads JSON",
-    "confirm": "asks a person",
+    "metrics": "prints what Prometheus reads",
 }
 
 
