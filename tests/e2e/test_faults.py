@@ -4,12 +4,28 @@ words, and the runs after it end where they would have ended without (SYN-2, SYN
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 
 import pytest
 
+from syncengine.times import system_clock
 from tests.dav_servers import DavServer
-from tests.e2e.faulty_story import Story, is_for_people, told
-from tests.fault_proxy import FAULTS, READS, WRITES, Answer, Ask, Cut, Fault, FaultProxy, Plan, always, both, once
+from tests.e2e.faulty_story import Story, is_for_people, is_reported, told
+from tests.fault_proxy import (
+    FAULTS,
+    READS,
+    WRITES,
+    Answer,
+    Ask,
+    Cut,
+    Fault,
+    FaultProxy,
+    Plan,
+    always,
+    both,
+    once,
+    undisturbed,
+)
 
 IMPATIENT = 1.0
 """Seconds a client waits that meets a server which has fallen silent."""
@@ -70,6 +86,20 @@ def test_a_run_under_a_fault_ends_like_one_without(story: Story, proxy: FaultPro
         ended = shop.run(proxy.url(shop.url), timeout=patience)
         assert any(met is fault for _, met in proxy.done), "the fault met no request"
         is_for_people(ended)
+        is_reported(ended, shop)
         wrong = story.wrong(shop, apart=fault.hides)
         assert not wrong, f"{how.__name__}: {wrong}\nafter {ended.words}, {ended.report.conflicts}"
         shop.drop()
+
+
+@pytest.mark.parametrize("minutes", [60, -60, 5, -5])
+def test_a_clock_that_is_wrong_changes_nothing(story: Story, proxy: FaultProxy, minutes: int) -> None:
+    """That of this machine, in the run that meets what has happened on both sides; the next one's is right again."""
+    shop = story.anew()
+    proxy.plan, proxy.done[:] = undisturbed, []
+    ended = shop.run(proxy.url(shop.url), clock=lambda: system_clock() + timedelta(minutes=minutes))
+    assert ended.error is None, ended.error
+    assert ended.report.question is None, "nobody is asked about an hour"
+    wrong = story.wrong(shop)
+    assert not wrong, wrong
+    shop.drop()
