@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
+from syncengine.store.state import State
 from tests.dav_servers import DavServer
 from tests.e2e.desk import event, todo
 from tests.e2e.shop import End, Ended, Shop, difference
@@ -86,3 +87,19 @@ def is_for_people(ended: Ended) -> None:
         assert all(line.strip() for line in words.splitlines()), f"says too little: {words!r}"
         assert len(words.splitlines()) >= 3, f"does not say where, or what to do: {words!r}"
     assert ended.error is None or ended.error.exit_code in {1, 4}, ended.error
+
+
+def is_reported(ended: Ended, shop: Shop) -> None:
+    """What made the run fail, or an item wait, is in what is kept of it: `status` and `issues` tell it later."""
+    state = State(str(shop.folder / "state.db"))
+    try:
+        run, issues = state.runs(1)[0], state.issues()
+    finally:
+        state.close()
+    error = (run["report"] or {}).get("error")
+    if ended.error is None:
+        assert (run["state"], error) == ("done", None)
+    else:
+        assert (run["state"], error["what"]) == ("failed", ended.error.what), run
+    assert ended.report.failed == len(issues)
+    assert {i.problem for i in issues} <= set(ended.report.problems)

@@ -4,13 +4,15 @@ words, and the runs after it end where they would have ended without (SYN-2, SYN
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from syncengine.times import system_clock
 from tests.dav_servers import DavServer
 from tests.e2e.desk import event
-from tests.e2e.faulty_story import Story, is_for_people, told
+from tests.e2e.faulty_story import Story, is_for_people, is_reported, told
 from tests.e2e.shop import Shop
 from tests.fault_proxy import (
     FAULTS,
@@ -26,6 +28,7 @@ from tests.fault_proxy import (
     both,
     once,
     status,
+    undisturbed,
 )
 
 IMPATIENT = 1.0
@@ -87,6 +90,7 @@ def test_a_run_under_a_fault_ends_like_one_without(story: Story, proxy: FaultPro
         ended = shop.run(proxy.url(shop.url), timeout=patience)
         assert any(met is fault for _, met in proxy.done), "the fault met no request"
         is_for_people(ended)
+        is_reported(ended, shop)
         wrong = story.wrong(shop, apart=fault.hides)
         assert not wrong, f"{how.__name__}: {wrong}\nafter {ended.words}, {ended.report.conflicts}"
         shop.drop()
@@ -106,3 +110,16 @@ def test_a_refused_write_onto_an_item_nobody_has_changed_is_made_later(
     shop.still()
     assert "LOCATION:there" in shop.texts()["visit.ics"]
     proxy.close()
+
+
+@pytest.mark.parametrize("minutes", [60, -60, 5, -5])
+def test_a_clock_that_is_wrong_changes_nothing(story: Story, proxy: FaultProxy, minutes: int) -> None:
+    """That of this machine, in the run that meets what has happened on both sides; the next one's is right again."""
+    shop = story.anew()
+    proxy.plan, proxy.done[:] = undisturbed, []
+    ended = shop.run(proxy.url(shop.url), clock=lambda: system_clock() + timedelta(minutes=minutes))
+    assert ended.error is None, ended.error
+    assert ended.report.question is None, "nobody is asked about an hour"
+    wrong = story.wrong(shop)
+    assert not wrong, wrong
+    shop.drop()

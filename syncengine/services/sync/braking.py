@@ -88,7 +88,8 @@ def check(work: Work) -> None:
     report.deletions = waiting(state, names, None if found.reason else found.waiting)
     report.ways = _ways(report.run, found, work.brakes)
     if not found.reason or work.dry_run:  # what waits is left out of the plan, too
-        work.waiting = frozenset(d.proxy for d in report.deletions if d.kind in found.waiting)
+        waits = [d.proxy for d in report.deletions if d.kind in found.waiting]
+        work.waiting = frozenset([*waits, *_parts(state, waits)])
     if work.dry_run:
         report.state = RunState.STOPPED if found.reason else report.state
         report.reason = found.reason
@@ -98,6 +99,12 @@ def check(work: Work) -> None:
     if found.reason:
         where = "what the report counts was written before" if report.writes else "nothing was written"
         raise Stopped(found.reason, where=where, fix=report.ways)
+
+
+def _parts(state: ClientState, proxy_ids: Sequence[str]) -> list[str]:
+    """The changed occurrences inside these: what becomes of them is decided with their series."""
+    items = [p.item for p in state.proxies(proxy_ids).values() if p.item is not None]
+    return [row.proxy_id for item in items for row in state.parts(item.pim, [item.href]) if row.proxy_id]
 
 
 def _ways(run: str, found: Braking, brakes: Brakes) -> str:
