@@ -377,9 +377,7 @@ class PimSide:
         self._keep_what_was_said(proxy, after)
         known = (proxy.values, proxy.hold, proxy.alone)
         moved = (after.values, after.hold, after.alone) != known or proxy.item is None or proxy.item.gone
-        failed = split_href(resource.href)[0] in self.issues  # what was to be written then is still to be written
-        pending = failed or after.there is not There.LIVE or bool(proxy.held)
-        dirty = after.share is Share.SHARED and (moved or pending)
+        dirty = after.share is Share.SHARED and (moved or after.there is There.ABSENT or bool(proxy.held))
         dirty = dirty or after.share in (Share.DROPPED, Share.DELETED) or self._to_be_unshared(after)
         if not dirty and after.share is Share.SHARED:  # what could not be carried out before is still to be decided
             dirty = self.state.is_dirty(proxy.id)
