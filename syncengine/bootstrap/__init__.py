@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import platform
 import uuid
 from collections.abc import Callable, Sequence
@@ -304,6 +305,7 @@ def open_work(config: Config, stack: ExitStack, *, chosen: Sequence[str] | None 
         dry_run=dry_run,
         brakes=config.brake,
         history_days=config.history.days,
+        settings=hashlib.sha256(config.path.read_bytes()).hexdigest(),
         chosen=chosen,
         folder=open_folder(config),
         view=chosen_view(config),

@@ -58,7 +58,7 @@ def test_what_an_entry_holds_can_be_saved_under_harmless_names_only(desk: Desk) 
 
 def test_names_of_others_do_not_steer_the_terminal(desk: Desk) -> None:
     desk.add(description="Meeting", attachments=[json.dumps({"name": "a\x1b[2Jb", "uri": "https://x.invalid/"})])
-    assert "a?[2Jb" in desk.good("attachments", desk.activity("Meeting")["id"]).out
+    assert "a [2Jb" in desk.good("attachments", desk.activity("Meeting")["id"]).out
 
 
 def test_a_file_above_the_servers_limit_is_refused_in_words(desk: Desk) -> None:

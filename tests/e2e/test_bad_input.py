@@ -633,8 +633,8 @@ def test_what_does_not_exist(desk: Desk) -> None:
     _refused(desk.do("share", "nobody"), 2, "No item is known as 'nobody'")
     _refused(desk.do("unshare", "nobody"), 2, "No item is known as 'nobody'")
     _refused(desk.do("confirm", "nobody"), 2, "No stopped run")
-    _refused(desk.do("activity", "delete", "nobody"), 1, "no activity 'nobody'")
-    _refused(desk.do("activity", "set", "nobody", "description=x"), 1, "no activity 'nobody'")
+    _refused(desk.do("activity", "delete", "nobody"), 2, "no activity 'nobody'")
+    _refused(desk.do("activity", "set", "nobody", "description=x"), 2, "no activity 'nobody'")
     _refused(desk.commands.run(["snyc"], desk.folder), 2, 'Did you mean "sync"')
 
 

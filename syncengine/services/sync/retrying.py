@@ -1,4 +1,4 @@
-"""What failed under other mappings, or in another version of this program, is tried again by the next run (SYN-3)."""
+"""What failed under other settings, mappings, or another version of this program, is tried again (SYN-3)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def look_again(work: Work) -> None:
     """Costs one small query where nothing has failed."""
     if not work.state.issues():
         return
-    now = {"version": _version(), **{c.name: c.mapping.digest for c in work.collections}}
+    now = {"version": _version(), "settings": work.settings, **{c.name: c.mapping.digest for c in work.collections}}
     before = work.state.fact(_TRIED_WITH)
     if now == before:
         return

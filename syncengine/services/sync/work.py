@@ -96,6 +96,8 @@ class Work:
     """Only what changed here is carried up: the server's feed is not read, and nothing is written into PIMs."""
     brakes: Brakes = field(default_factory=Brakes)
     history_days: int = HISTORY_DAYS
+    settings: str = ""
+    """A digest of the configuration: what failed under another one is tried again."""
     chosen: Sequence[str] | None = None
     view: View | None = None
     progress: Progress = no_progress
