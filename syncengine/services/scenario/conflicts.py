@@ -44,19 +44,24 @@ def forgets_answer(here: Play, actor: Actor, details: Any) -> None:
 
 
 def copies(here: Play, actor: Actor, details: Any) -> None:
-    found = [one for r in actor.pim.fetch(sorted(actor.pim.changes(None).etags)) if isinstance(r, Resource) for one in
-             [(r.text, read(r.text, {*properties(here.mapping), *(long(n) for n in details)}))]]  # fmt: skip
+    """The calendar holds one entry of this summary, with these values, and `without` these properties."""
+    text, item = _entry(here, actor, details)
+    for name in each(details.get("without", ())):
+        if re.search(rf"^{name}[;:]", text, re.MULTILINE | re.IGNORECASE):
+            raise Untrue(f"the copy has the property {name}")
+    for name in (n for n in details if n != "without"):
+        if not equal(item.values.get(long(name)), native(details[name])):
+            raise Untrue(f"{name} is {item.values.get(long(name))!r}, not {details[name]!r}")
+
+
+def _entry(here: Play, actor: Actor, details: Any) -> tuple[str, Item]:
+    wanted = {*properties(here.mapping), *(long(name) for name in details)}
+    resources = actor.pim.fetch(sorted(actor.pim.changes(None).etags))
+    found = [(r.text, read(r.text, wanted)) for r in resources if isinstance(r, Resource)]
     named = [(t, i) for t, i in found if isinstance(i, Item) and i.values.get("summary") == details["summary"]]
     if len(named) != 1:
         raise Untrue(f"{len(named)} entries are called {details['summary']!r}")
-    text, item = named[0]
-    for name, expected in details.items():
-        if name == "without":
-            there = [n for n in each(expected) if re.search(rf"^{n}[;:]", text, re.MULTILINE | re.IGNORECASE)]
-            if there:
-                raise Untrue(f"the copy has the property {there[0]}")
-        elif not equal(item.values.get(long(name)), native(expected)):
-            raise Untrue(f"{name} is {item.values.get(long(name))!r}, not {expected!r}")
+    return named[0]
 
 
 def _conflicts(here: Play, actor: Actor) -> Conflicts:
