@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from functools import cached_property
-from itertools import islice
+from itertools import chain, islice
 
 from syncengine.core.correspondence import related
 from syncengine.core.ical.href import part_href, split_href
@@ -30,6 +30,9 @@ from syncengine.model.proxy import KnownItem, Proxy, Share, There
 from syncengine.services.sync import guards
 from syncengine.services.sync.work import BATCH, ODD, Collection, Work, as_item_error
 
+FEW = 20
+"""How many items are read at a time to see whether a collection is still the same."""
+
 
 class PimSide:
     """One collection's changes on their way to the proxies."""
@@ -43,6 +46,7 @@ class PimSide:
         self.etags: Mapping[str, str] = {}  # as listed
         self.issues: dict[str, Issue] = {}  # of items of this collection, by href
         self.known_parts: dict[str, list[KnownItem]] = {}  # of the batch being settled, by resource
+        self.looked_at: dict[str, Fetched] = {}  # read before they are taken in, by href
         self.listed: AbstractSet[str] = frozenset()
         self.in_doubt = False
         first_contact = self.state.fact(f"seen:{self.name}") is None
@@ -96,8 +100,16 @@ class PimSide:
         """Before anything is taken in: whether this is still the collection it was."""
         known = guards.may_be_another(self.work, self.name, changed, removed) if changed else {}
         if known and (not changed.isdisjoint(known) or self.is_mailbox):  # the brake lists what is only gone
-            fetched = self.collection.pim.fetch(sorted(changed))
-            guards.check_same(self.work, self.name, known.values(), (self._uid_of(f) for f in fetched))
+            uids = (self._uid_of(one) for one in self._looked_at(sorted(changed)))
+            guards.check_same(self.work, self.name, known.values(), uids)
+
+    def _looked_at(self, hrefs: Sequence[str]) -> Iterator[Fetched]:
+        """A few at a time; the first ones are kept, so that they are not read again to be taken in."""
+        for start in range(0, len(hrefs), FEW):
+            fetched = list(self.collection.pim.fetch(hrefs[start : start + FEW]))
+            if len(self.looked_at) < BATCH:
+                self.looked_at |= {one.href: one for one in fetched}
+            yield from fetched
 
     def _uid_of(self, fetched: Fetched) -> str:
         if not isinstance(fetched, Resource):
@@ -190,7 +202,9 @@ class PimSide:
     def _changed(self, hrefs: Sequence[str]) -> None:
         done = 0
         self.work.progress(f"reading {self.name}", done, len(hrefs))
-        for batch in _batches(self.collection.pim.fetch(hrefs) if hrefs else iter(())):
+        known = [self.looked_at.pop(h) for h in hrefs if h in self.looked_at]
+        others = sorted(set(hrefs) - {one.href for one in known})
+        for batch in _batches(chain(known, self.collection.pim.fetch(others) if others else ())):
             with self.state.transaction():
                 self._settle(batch)
             done += len(batch)
@@ -532,7 +546,7 @@ def _by_resource(rows: Sequence[KnownItem]) -> dict[str, list[KnownItem]]:
     return found
 
 
-def _batches(fetched: Iterator[Fetched]) -> Iterator[list[Fetched]]:
+def _batches(fetched: Iterable[Fetched]) -> Iterator[list[Fetched]]:
     iterator = iter(fetched)
     while batch := list(islice(iterator, BATCH)):
         yield batch
