@@ -115,7 +115,7 @@ class Commands:
             self._process.stdin.write(json.dumps(job) + "\n")
             self._process.stdin.flush()
             code = int(self._process.stdout.readline())
-        return Done(code, out.read_text(), err.read_text())
+        return Done(code, *(file.read_text() if file.exists() else "" for file in (out, err)))
 
     def close(self) -> None:
         assert self._process.stdin is not None

@@ -206,10 +206,12 @@ def _balances(work: Work) -> None:
     driver, office = work.driver, work.office
     for person in office.people:
         there = Counter(file for place in person.places.values() for file in place.names())
-        expected = person.items_made() + _put_back(driver, person)
+        expected = person.items_made()
         for sign, by_people in ((1, driver.made), (-1, driver.removed)):
             for (whose, file), n in by_people.items():
                 expected[file] += sign * n if whose == person.name else 0
+        for file, n in _put_back(driver, person).items():  # by an agent that was perhaps killed before it noted that
+            expected[file] = min(max(expected[file], there[file]), expected[file] + n)
         for file in office.unheard():
             expected[file] = min(expected[file], there[file])
         wrong = {file: (n, there[file]) for file, n in expected.items() if n != there[file]}

@@ -124,4 +124,4 @@ def test_a_line_of_text_is_one_line_whatever_was_said(log: Path, tmp_path: Path)
     journal.write(run(what="a\nevent=run \x1b[31m"))
     (line,) = file.read_text().splitlines()
     assert "\x1b" not in line
-    assert 'what="a event=run  [31m"' in line, "what was said stays inside its quotes"
+    assert 'what="a event=run [31m"' in line, "what was said stays inside its quotes"
