@@ -70,6 +70,14 @@ def test_what_was_typed_while_the_answer_was_lost_is_still_to_go_up() -> None:
     assert merge(after, ROWS, Role.OWNER).push == {"comments": "second"}
 
 
+def test_what_is_made_anew_says_nothing_that_is_the_servers_to_say() -> None:
+    was = {**BASE, "created": "2026-03-01T08:00:00Z", "updated": "2026-03-02T08:00:00Z"}
+    for item in (ITEM, None):
+        command = decide(Proxy("p", Kind.EVENT, was, item=item), rows_of(EVENTS), EVENTS.natural_keys, ME, "c").command
+        assert isinstance(command, Insert)
+        assert command.values == BASE
+
+
 def test_a_rehearsal_predicts_what_a_command_asks_for() -> None:
     proxy = linked(BASE, BASE)
     insert, update = Insert("c", "p", BASE, ()), Update("c", "a", 3, {"location": "Bar"})

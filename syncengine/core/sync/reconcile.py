@@ -14,7 +14,7 @@ from typing import NamedTuple
 from syncengine.core.mapping.context import Context
 from syncengine.core.sync.merge import Merge, Rows, merge
 from syncengine.core.sync.roles import Role, role_in
-from syncengine.model.activity import Activity, Origin, field_type
+from syncengine.model.activity import SERVER_ONLY, Activity, Origin, field_type
 from syncengine.model.commands import Command, Delete, Insert, Leave, NaturalKey, Outcome, Removed, Stored, Update
 from syncengine.model.conflicts import Conflict
 from syncengine.model.mapping import Authority
@@ -216,10 +216,11 @@ def _insert(d: Decision, merged: Merge | None, keys: tuple[NaturalKey, ...], com
     """An activity made by hand, without an item, is like one made on the server: an item is made from it for its
     owner and its participants, since nobody's calendar sends an invitation (ACT-8, ACT-12). So is one made anew for an
     item the product once made from it."""
+    values = {n: v for n, v in d.proxy.values.items() if n not in SERVER_ONLY}  # of one that was an activity before
     if d.proxy.item is None:
-        return replace(d, command=Insert(command_id, d.proxy.id, d.proxy.values, (), Origin.SERVER))
+        return replace(d, command=Insert(command_id, d.proxy.id, values, (), Origin.SERVER))
     origin = Origin.SERVER if d.proxy.item.made else Origin.PIM
-    return replace(d, command=Insert(command_id, d.proxy.id, d.proxy.values, keys, origin))
+    return replace(d, command=Insert(command_id, d.proxy.id, values, keys, origin))
 
 
 def _update(d: Decision, merged: Merge | None, keys: tuple[NaturalKey, ...], command_id: str) -> Decision:
