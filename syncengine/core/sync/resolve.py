@@ -129,8 +129,9 @@ def take_whole(proxy: Proxy, whose: Take, new_id: str) -> Resolved:
     deleted. A changed occurrence comes back into its series (`core.ical.put_back`)."""
     if proxy.there is There.DELETED:
         return _deleted_there(proxy, whose, new_id)
-    if whose is Take.PIM:  # the deletion is passed on, whatever the server has changed
-        return Resolved(proxy.settled())
+    if whose is Take.PIM:  # the deletion is passed on, whatever the server has changed; what was typed here is no base
+        seen = proxy.server.values if proxy.server else {}  # of anything, should the item come back after all
+        return Resolved(replace(proxy, stored=seen, held=()))
     back = replace(proxy, held=(), share=Share.RESTORED if _is_gone(proxy) else Share.SHARED)
     return Resolved(back)
 
