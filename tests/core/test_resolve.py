@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from syncengine.core.sync.merge import merge
-from syncengine.core.sync.resolve import Take, are_surely_one, take, take_value
+from syncengine.core.sync.resolve import Take, are_surely_one, take, take_value, take_whole
 from syncengine.core.sync.roles import Role
 from syncengine.core.sync.settle import settle
 from syncengine.model.activity import Activity
@@ -133,3 +133,12 @@ def test_one_copy_however_many_fields_are_lost() -> None:
     found = settle(two, EVENTS, Rules(default=Policy.SERVER, loser=Loser.COPY), context(), "new")
     assert found is not None
     assert found.copied == {"location": "b", "comments": "mine"}
+
+
+def test_a_deletion_that_is_passed_on_makes_no_base_of_what_was_typed_before() -> None:
+    """Should it be overtaken and the item come back, both sides still know that they differ."""
+    item = ItemState("work", "lunch.ics", "1", "", "lunch", gone=True)
+    server = Activity("a", 2, {"description": "there"})
+    proxy = Proxy("p", Kind.EVENT, {"description": "here"}, {"description": "base"}, server, {"description": "base"})
+    after = take_whole(replace(proxy, there=There.LIVE, item=item), Take.PIM, "new").proxy
+    assert (after.agreed, after.stored) == ({"description": "base"}, {"description": "there"})
