@@ -174,8 +174,8 @@ class Person:
             return db.execute(statement, values).fetchall()
 
     def knows(self, file: str) -> bool:
-        """Whether its agent has linked the item: one that goes before was never there for it, though somebody else's
-        agent may have shared the meeting."""
+        """Whether its agent has linked the item. An activity that goes before was never there for it, though somebody
+        else's agent may have made it: a meeting still in this calendar is then shared as new, and rightly."""
         linked = "SELECT 1 FROM item JOIN proxy ON proxy.id = proxy_id WHERE href = ? AND there = 'live'"
         return bool(self.rows(linked, file))
 
@@ -186,14 +186,17 @@ class Person:
 
     def items_made(self) -> Counter[str]:
         """File → how often it was made less how often it was deleted, as far as its agent knows. One that was made
-        while the answer said otherwise has arrived later."""
+        while the answer said otherwise has arrived, or is noted as made only later, or both."""
         found: Counter[str] = Counter()
+        made = set()
         for deed, place in self.rows("SELECT verb, place FROM history WHERE side = 'pim' AND place > ''"):
-            found[json.loads(place)["href"]] += {"created": 1, "deleted": -1}.get(deed, 0)
+            href = json.loads(place)["href"]
+            found[href] += {"created": 1, "deleted": -1}.get(deed, 0)
+            made |= {href} if deed == "created" else set()
         arrived = (
             "SELECT i.href FROM history h JOIN item i USING (proxy_id) WHERE i.made AND verb = 'linked' AND because = ?"
         )
-        found.update(href for (href,) in self.rows(arrived, ARRIVED))
+        found.update(href for (href,) in self.rows(arrived, ARRIVED) if href not in made)
         return found
 
     def reported(self) -> Counter[tuple[str, str]]:
@@ -414,7 +417,8 @@ class Driver:
         """Mostly what both sides show alike."""
         record, side = self.random.choice(live), self.random.choice(SIDES)
         item, activity = record.place.get(record.file), self.activity_of(record)
-        if not item or not activity or not record.owner.knows(record.file):
+        whose = self.office.people if record.meeting else [record.owner]
+        if not item or not activity or not all(who.knows(record.file) for who in whose):
             return False
         here = {prop: prop_of(item[0], prop) for prop in FIELDS}
         there = {prop: str(activity[name] or "") for prop, name in FIELDS.items()}
