@@ -136,7 +136,7 @@ class CaldavPim:
     def _about(self) -> protocol.Answer:
         """The properties of the collection. Raises Vanished, or SideError when it is no calendar."""
         reply = self._wire.send(Ask.ABOUT, "PROPFIND", body=protocol.ABOUT, headers={"Depth": "0"})
-        found = next(protocol.answers(reply.tree), None) if reply.tree is not None else None
+        found = next(protocol.answers(reply.parts), None)
         status = reply.status if reply.meaning is not Meaning.OK or found is None else found.status
         if status in {404, 410}:  # Xandikos says so inside a multistatus
             raise Vanished(
@@ -159,10 +159,11 @@ class CaldavPim:
         etags: dict[str, str] = {}
         removed: set[str] = set()
         while True:
-            reply = self._wire.send(Ask.SYNC, "REPORT", body=protocol.sync_collection(token), headers={"Depth": "0"})
-            if reply.meaning is not Meaning.OK or reply.tree is None:
+            body, headers = protocol.sync_collection(token), {"Depth": "0"}
+            reply = self._wire.send(Ask.SYNC, "REPORT", body=body, headers=headers, stream=True)
+            if reply.meaning is not Meaning.OK:
                 return None
-            page = protocol.page(reply.tree, self._wire.base)
+            page = protocol.page(reply.parts, self._wire.base)
             if page.token is None or (page.more and page.token == token):
                 return None
             for name in page.removed:
@@ -174,10 +175,10 @@ class CaldavPim:
             token = page.token
 
     def _listing(self) -> dict[str, str]:
-        reply = self._wire.send(Ask.LIST, "PROPFIND", body=protocol.LISTING, headers={"Depth": "1"})
-        if reply.meaning is not Meaning.OK or reply.tree is None:
+        reply = self._wire.send(Ask.LIST, "PROPFIND", body=protocol.LISTING, headers={"Depth": "1"}, stream=True)
+        if reply.status != 207:  # whatever else it says, it is no list, least of all an empty one
             raise self._side_error(reply)
-        return protocol.listing(reply.tree, self._wire.base)
+        return protocol.listing(reply.parts, self._wire.base)
 
     def _multiget(self, hrefs: Sequence[str]) -> Mapping[str, protocol.Answer] | None:
         """What the server says to each href; None when it cannot answer for all of them at once."""
@@ -190,7 +191,7 @@ class CaldavPim:
             self._about()
         if reply.meaning is not Meaning.OK or reply.tree is None:
             return None
-        found = ((protocol.member(self._wire.base, answer.href), answer) for answer in protocol.answers(reply.tree))
+        found = ((protocol.member(self._wire.base, answer.href), answer) for answer in protocol.answers(reply.parts))
         return {name: answer for name, answer in found if name is not None}
 
     def _fetched(self, href: str, answer: protocol.Answer | None) -> Fetched:
@@ -224,7 +225,7 @@ class CaldavPim:
     def _etag(self, href: str) -> str:
         """The item's present etag, for an explanation or a weak comparison. Raises NotThere or Vanished."""
         reply = self._wire.send(Ask.GET, "PROPFIND", href, protocol.LISTING, {"Depth": "0"})
-        found = next(protocol.answers(reply.tree), None) if reply.tree is not None else None
+        found = next(protocol.answers(reply.parts), None)
         if reply.meaning is Meaning.MISSING or (found is not None and found.status in {404, 410}):
             self._about()
             raise NotThere("The item is not there any more.", where=self._where(href))

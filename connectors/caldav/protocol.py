@@ -8,12 +8,12 @@ stands before the segment (a proxy's prefix, another spelling of the user) matte
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from html import escape
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 from urllib.parse import quote, unquote_to_bytes, urlsplit
 
 from syncengine.model.pim import CALENDAR_KINDS, Kind
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 DAV = "{DAV:}"
 CAL = "{urn:ietf:params:xml:ns:caldav}"
 HREF, STATUS, PROPSTAT, PROP = (f"{DAV}{name}" for name in ("href", "status", "propstat", "prop"))
+RESPONSE, TOKEN = f"{DAV}response", f"{DAV}sync-token"
 HEAD = '<?xml version="1.0" encoding="utf-8"?>'
 SPACES = 'xmlns:D="DAV:" xmlns:C="urn:ietf:params:xml:ns:caldav"'
 PATH_SAFE = "@!$&'()*+,;=:~"
@@ -106,17 +107,41 @@ def http_date(text: str) -> datetime | None:
     return found if found.tzinfo else None
 
 
-def answers(tree: _Element) -> Iterator[Answer]:
-    for response in tree.iterchildren(f"{DAV}response"):
-        href, status, props = "", 200, {}
-        for child in response:
-            if child.tag == HREF:
-                href = (child.text or "").strip()
-            elif child.tag == STATUS:
-                status = _status(child.text)
-            elif child.tag == PROPSTAT:
-                props.update(_found(child))
-        yield Answer(href, status, props)
+def parts(chunks: Iterable[bytes]) -> Iterator[_Element]:
+    """The responses of a multistatus and its sync-token, while it comes in. An element is empty once the next is asked
+    for. Raises lxml's errors for what is no XML, or no whole one."""
+    from lxml.etree import LxmlError, XMLPullParser  # noqa: PLC0415 - slow to import
+
+    parser = XMLPullParser(("end",), tag=(RESPONSE, TOKEN), resolve_entities=False, no_network=True)
+    for chunk in chunks:
+        parser.feed(chunk)
+        for _, found in parser.read_events():
+            element = cast("_Element", found)
+            yield element
+            element.clear()
+            if (parent := element.getparent()) is not None:
+                del parent[: parent.index(element)]
+    if parser.close().tag != f"{DAV}multistatus":
+        raise LxmlError("no multistatus")
+
+
+def answers(parts: Iterable[_Element]) -> Iterator[Answer]:
+    """Of a multistatus, or its parts (RFC 4918 14.16)."""
+    for response in parts:
+        if response.tag == RESPONSE:
+            yield _answer(response)
+
+
+def _answer(response: _Element) -> Answer:
+    href, status, props = "", 200, {}
+    for child in response:
+        if child.tag == HREF:
+            href = (child.text or "").strip()
+        elif child.tag == STATUS:
+            status = _status(child.text)
+        elif child.tag == PROPSTAT:
+            props.update(_found(child))
+    return Answer(href, status, props)
 
 
 def _found(propstat: _Element) -> dict[str, _Element]:
@@ -134,10 +159,6 @@ def _status(line: str | None) -> int:
     """The number of `HTTP/1.1 404 Not Found`; 200 when there is none."""
     words = (line or "").split()
     return int(words[1]) if len(words) > 1 and words[1].isdecimal() else 200
-
-
-def token(tree: _Element) -> str | None:
-    return (tree.findtext(f"{DAV}sync-token") or "").strip() or None
 
 
 def preconditions(tree: _Element | None) -> frozenset[str]:
@@ -158,24 +179,28 @@ class Page:
     more: bool
 
 
-def page(tree: _Element, base: str) -> Page:
-    etags, removed, more = {}, set(), False
-    for answer in answers(tree):
-        name = member(base, answer.href)
-        if name is None:
-            more = more or answer.status == 507
-        elif answer.status in {404, 410}:
-            removed.add(name)
-        else:
-            etags[name] = answer.etag
-    return Page(etags, frozenset(removed), token(tree), more)
+def page(parts: Iterable[_Element], base: str) -> Page:
+    etags, removed, token, more = {}, set(), "", False
+    for part in parts:
+        if part.tag == TOKEN:
+            token = (part.text or "").strip()
+        elif part.tag == RESPONSE:
+            answer = _answer(part)
+            name = member(base, answer.href)
+            if name is None:
+                more = more or answer.status == 507
+            elif answer.status in {404, 410}:
+                removed.add(name)
+            else:
+                etags[name] = answer.etag
+    return Page(etags, frozenset(removed), token or None, more)
 
 
-def listing(tree: _Element, base: str) -> dict[str, str]:
+def listing(parts: Iterable[_Element], base: str) -> dict[str, str]:
     """The etags of a PROPFIND of depth 1, without the collection itself and collections inside."""
     return {
         name: answer.etag
-        for answer in answers(tree)
+        for answer in answers(parts)
         if (name := member(base, answer.href)) is not None and f"{DAV}collection" not in answer.types
     }
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 from ipaddress import ip_address
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from lxml.etree import _Element
 
 CONNECT_SECONDS = 10.0
+CHUNK = 64 * 1024
 PAGE = re.compile(r"\s*<(!doctype )?html\b", re.IGNORECASE)
 
 SIDE: Mapping[Meaning, tuple[type[SideError], str, str]] = {
@@ -53,6 +55,20 @@ class Garbled(Unreachable):
     """The answer is not the XML it should be."""
 
 
+class _Coming(Exception):
+    """A multistatus has begun to come in. The library would hold it twice, as bytes and as a tree: 100 MB for a listing
+    of 50,000 items."""
+
+    def __init__(self, response: Any) -> None:
+        self.response = response
+
+
+def _not_whole(response: Any, **_settings: object) -> None:
+    """A hook of the session, called before anything of the body is read."""
+    if response.status_code == 207:
+        raise _Coming(response)
+
+
 @dataclass(frozen=True, slots=True)
 class Reply:
     """An answer that is the caller's business. `text` raises UnicodeDecodeError."""
@@ -63,6 +79,13 @@ class Reply:
     tree: _Element | None = None
     headers: Mapping[str, str] | None = None
     response: Any = None
+    streamed: Iterator[_Element] | None = None
+
+    @property
+    def parts(self) -> Iterator[_Element]:
+        """The elements of a multistatus, each only until the next is asked for, once. Raises SideError where the
+        answer breaks off."""
+        return self.streamed if self.streamed is not None else iter(self.tree if self.tree is not None else ())
 
     @property
     def etag(self) -> str:
@@ -105,16 +128,24 @@ class Wire:
         self._client: Any = None  # a DAVClient; its annotations admit neither bytes nor two timeouts
 
     def send(
-        self, ask: Ask, method: str, href: str = "", body: str = "", headers: Mapping[str, str] | None = None
+        self,
+        ask: Ask,
+        method: str,
+        href: str = "",
+        body: str = "",
+        headers: Mapping[str, str] | None = None,
+        *,
+        stream: bool = False,
     ) -> Reply:
         """Send a request about the collection or the item `href`, again while the server is busy. Raises SideError
-        for answers that concern the whole side; the others come back with what they mean."""
-        reply, pause = self._once(ask, method, href, body, headers)
+        for answers that concern the whole side; the others come back with what they mean. `stream`: a multistatus is
+        read while its `parts` are, and never held as a whole."""
+        reply, pause = self._once(ask, method, href, body, headers, stream=stream)
         for default in quirks.PAUSES:
             if reply.meaning is not Meaning.BUSY or (pause or 0) > quirks.LONGEST_PAUSE:
                 break
             self._sleep(default if pause is None else pause)
-            reply, pause = self._once(ask, method, href, body, headers)
+            reply, pause = self._once(ask, method, href, body, headers, stream=stream)
         if words := SIDE.get(reply.meaning):
             kind, what, fix = words
             if reply.meaning is Meaning.LOGIN:
@@ -129,13 +160,15 @@ class Wire:
             self._client = None
 
     def _once(
-        self, ask: Ask, method: str, href: str, body: str, headers: Mapping[str, str] | None
+        self, ask: Ask, method: str, href: str, body: str, headers: Mapping[str, str] | None, *, stream: bool
     ) -> tuple[Reply, float | None]:
         """The reply, and for how many seconds the server wants to be left alone."""
         from caldav.lib import error  # noqa: PLC0415 - slow to import
 
         try:
-            response = self._exchange(method, self.url + href, body, headers)
+            response = self._exchange(method, self.url + href, body, headers, stream=stream)
+        except _Coming as coming:
+            return Reply(Meaning.OK, 207, frozenset(), streamed=self._parts(coming.response)), None
         except error.RateLimitError as busy:
             asked = retry_after.seconds(busy.retry_after, system_clock())
             return Reply(Meaning.BUSY, busy.status or 503, frozenset()), asked
@@ -149,9 +182,11 @@ class Wire:
             self._garbled()
         return Reply(meaning, response.status, names, response.tree, response.headers, response), None
 
-    def _exchange(self, method: str, url: str, body: str, headers: Mapping[str, str] | None) -> Any:
-        """The library's response. Raises its errors for 401, 403, 429 and 503, and ours for a broken exchange."""
+    def _exchange(self, method: str, url: str, body: str, headers: Mapping[str, str] | None, *, stream: bool) -> Any:
+        """The library's response. Raises its errors for 401, 403, 429 and 503, and ours for a broken exchange;
+        `_Coming` for a multistatus that is to be read as it comes."""
         client = self._open()
+        client.session.stream, client.session.hooks["response"] = stream, [_not_whole] if stream else []
         from caldav.lib.http_sync import requests  # noqa: PLC0415 - slow to import
         from caldav.lib.python_utilities import WireBytes  # noqa: PLC0415
         from lxml.etree import LxmlError  # noqa: PLC0415
@@ -163,6 +198,19 @@ class Wire:
             self._garbled()
         except requests.exceptions.RequestException as failure:
             raise _in_words(failure, requests.exceptions, self.url) from None
+
+    def _parts(self, response: Any) -> Iterator[_Element]:
+        from caldav.lib.http_sync import requests  # noqa: PLC0415 - slow to import
+        from lxml.etree import LxmlError  # noqa: PLC0415
+
+        kinds = requests.exceptions
+        with closing(response):
+            try:
+                yield from protocol.parts(response.iter_content(CHUNK))
+            except LxmlError:
+                self._garbled()
+            except kinds.RequestException as failure:
+                raise _in_words(failure, kinds, self.url) from None
 
     def _garbled(self) -> NoReturn:
         raise Garbled(

@@ -225,6 +225,33 @@ class TestListing:
         with pytest.raises(Unreachable):
             stage.pim().changes("1")
 
+    @pytest.mark.parametrize("no_list", [Reply(200), Reply(204), Reply(207, "<D:error xmlns:D='DAV:'/>")])
+    def test_what_is_no_list_is_not_an_empty_calendar(self, stage: Stage, no_list: Reply) -> None:
+        stage.script = [about("<C:calendar-multiget/>"), no_list]
+        with pytest.raises(SideError):
+            stage.pim().changes(None)
+
+    def test_a_long_list_is_not_held(self) -> None:
+        """Its beginning is read before its end has come, and an item that was read is forgotten."""
+        beginning, end = str(multistatus(found(f"{BASE}a.ics"), found(f"{BASE}b.ics")).body).split("<D:response>", 2)[
+            1:
+        ]
+        head = '<D:multistatus xmlns:D="DAV:">'
+        come = []
+        chunks = (come.append(c) or c.encode() for c in (f"{head}<D:response>{beginning}", f"<D:response>{end}"))
+        parts = protocol.parts(chunks)
+        first = next(parts)
+        assert len(come) == 1
+        assert first.findtext(protocol.HREF) == f"{BASE}a.ics"
+        next(parts)
+        assert len(first) == 0
+        assert list(parts) == []
+
+    def test_a_list_names_no_entities(self, stage: Stage) -> None:
+        doctype = '<!DOCTYPE D [<!ENTITY x "a.ics">]>'
+        stage.script = [Reply(207, doctype + str(multistatus(found(f"{BASE}&x;"), token="2").body))]
+        assert "a.ics" not in stage.pim().changes("1").etags
+
     def test_a_login_page_is_not_an_empty_calendar(self, stage: Stage) -> None:
         stage.script = [Reply(200, "<html><body>Welcome to the hotel</body></html>", {"Content-Type": "text/html"})]
         with pytest.raises(SideError, match="Something else"):
