@@ -184,7 +184,7 @@ _SECRET_NAME = re.compile("^user|pass|token|secret|key", re.IGNORECASE)
 
 def mapping_folder() -> Path:
     """The shipped mappings and their schema: inside an installed package, beside a source tree."""
-    package = Path(__file__).parent
+    package = Path(__file__).parent.parent
     return package / "_mappings" if (package / "_mappings").is_dir() else package.parent / "mappings"
 
 
