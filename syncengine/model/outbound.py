@@ -166,8 +166,90 @@ class Entry:
 class Stop:
     """A profile that takes no requests: why, since when, how often it was tried again, and when it is tried next."""
 
+    kind: Kind
     profile: str
     because: str
     since: datetime
     tries: int
     next_try: datetime
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Group:
+    """Requests that may leave together: of one kind, by one profile, with one request key."""
+
+    kind: Kind
+    profile: str = ""
+    key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which requests to list; what is None does not matter. before: those asked for earlier than this one."""
+
+    state: State | None = None
+    kind: Kind | None = None
+    profile: str | None = None
+    key: str | None = None
+    asked_by: str | None = None
+    held: bool | None = None
+    possibly_sent: bool | None = None
+    before: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """How many requests of a group are in a state."""
+
+    group: Group
+    state: State
+    held: bool
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """A worker process. executor: its name, which no other has. keys: the request keys it takes. seen: its last sign
+    of life."""
+
+    executor: str
+    keys: tuple[str, ...]
+    started: datetime
+    seen: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How the queue stands. oldest: since when the oldest request waits that may leave; None where none does."""
+
+    counts: tuple[Count, ...]
+    oldest: datetime | None
+    stops: tuple[Stop, ...]
+    workers: tuple[Worker, ...]
+
+
+class Word(StrEnum):
+    """What a worker tells."""
+
+    STARTED = "worker started"
+    ENDED = "worker ended"
+    SUCCEEDED = "request succeeded"
+    FAILED = "request failed"
+    PUT_OFF = "request put off"
+    LOST = "request possibly sent"
+    STOPPED = "profile stopped"
+    WORKS = "profile works again"
+    TAKEN_UP = "requests taken up"
+    PURGED = "requests purged"
+    TROUBLE = "trouble"
+
+
+@dataclass(frozen=True, slots=True)
+class Tiding:
+    """One thing a worker tells; without contents."""
+
+    word: Word
+    group: Group | None = None
+    request: str = ""
+    because: str = ""
+    number: int = 0

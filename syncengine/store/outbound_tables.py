@@ -28,6 +28,7 @@ request = sa.Table(
     sa.Column("because", sa.Text, nullable=False),
     sa.Column("created", sa.Text, nullable=False),
     sa.Column("changed", sa.Text, nullable=False),
+    sa.Index("ix_out_request_number", "number"),
     sa.Index("ix_out_request_due", "state", "key", "profile", "priority", "number"),
     sa.Index("ix_out_request_taken", "taken_by"),
     sa.Index("ix_out_request_changed", "state", "changed"),
@@ -69,6 +70,7 @@ worker = sa.Table(
     "out_worker",
     metadata,
     sa.Column("executor", sa.Text, primary_key=True),
+    sa.Column("keys", sa.Text, nullable=False),  # JSON: the request keys it takes
     sa.Column("seen", sa.Text, nullable=False),
     sa.Column("started", sa.Text, nullable=False),
 )

@@ -37,6 +37,7 @@ def upgrade() -> None:
     )
     op.create_index("ix_out_request_changed", "out_request", ["state", "changed"])
     op.create_index("ix_out_request_due", "out_request", ["state", "key", "profile", "priority", "number"])
+    op.create_index("ix_out_request_number", "out_request", ["number"])
     op.create_index("ix_out_request_taken", "out_request", ["taken_by"])
     op.create_table(
         "out_recipient",
@@ -67,6 +68,7 @@ def upgrade() -> None:
     op.create_table(
         "out_worker",
         sa.Column("executor", sa.Text(), primary_key=True),
+        sa.Column("keys", sa.Text(), nullable=False),
         sa.Column("seen", sa.Text(), nullable=False),
         sa.Column("started", sa.Text(), nullable=False),
     )

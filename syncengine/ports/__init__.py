@@ -17,14 +17,15 @@ from syncengine.model.commands import Command, Feed, Greeting, NaturalKey, Outco
 from syncengine.model.directory import Directory, Employee, Record, RecordKey, RecordType
 from syncengine.model.filters import View
 from syncengine.model.issue import Issue
-from syncengine.model.outbound import Outcome as SendOutcome
-from syncengine.model.outbound import Reply, Request
 from syncengine.model.pim import Fetched, Kind, PimChanges, Resource, Written
 from syncengine.model.proxy import KnownItem, Proxy, Share
 from syncengine.model.report import Doomed
 from syncengine.model.trace import Trace
 from syncengine.model.values import Json, Values
 from syncengine.model.visibility import Counts, EditAnswer, Given, Match, RecordEdit, RecordFeed
+from syncengine.ports.outbound import Engine, OutboundStore, Sender
+
+__all__ = ["Engine", "OutboundStore", "Sender"]
 
 
 class Pim(Protocol):
@@ -500,24 +501,3 @@ class ClientState(Protocol):
     def counts(self) -> dict[str, int]:
         """linked: shared items with their activity. held: records that wait for a person. waiting: activities
         without an item. unshared and unshareable items. failed: those nobody ignores."""
-
-
-class Sender(Protocol):
-    """One connection by which requests of one profile leave: a mail server, a modem, a web service."""
-
-    def send(self, request: Request, done: Mapping[str, Reply], begun: Callable[[], None]) -> SendOutcome:
-        """Send it to those recipients of whom `done` does not say that they have it or never will.
-
-        `begun` is called once, at the last moment at which nothing can have arrived yet; what is killed after that is
-        possibly sent. Never raises for the request itself. Raises LoginRefused, Unreachable or another SideError where
-        the profile as a whole cannot be used (OUT-2); nothing was sent then."""
-
-    def close(self) -> None: ...
-
-
-class Engine(Protocol):
-    """Background work: a named job with an id as argument is carried out by some worker, at least once."""
-
-    def enqueue(self, transaction: Any, job: str, argument: str, *, queue: str, once: str = "") -> None:
-        """As part of the caller's database transaction: the job is there if, and only if, that is committed. `once`:
-        while a job with this word waits or runs, a second one is not added."""
