@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -45,6 +46,21 @@ class Engine(Protocol):
     def enqueue(self, transaction: Any, job: str, argument: str, *, queue: str, once: str = "") -> None:
         """As part of the caller's database transaction: the job is there if, and only if, that is committed. `once`:
         while a job with this word waits or runs, a second one is not added."""
+
+
+@dataclass
+class Jobs:
+    """What a worker can do. named: the jobs, each called with its argument; it may be called again after a crash.
+    queues: those the worker takes jobs from, and how many of each at once. ticks: called every few seconds by one of
+    all workers; they find out what is due, enqueue it, and return."""
+
+    named: dict[str, Callable[[str], None]] = field(default_factory=dict)
+    queues: dict[str, int] = field(default_factory=dict)
+    ticks: list[Callable[[], None]] = field(default_factory=list)
+
+    def carry_out(self, job: str, argument: str) -> None:
+        """Raises KeyError for a job nobody has registered."""
+        self.named[job](argument)
 
 
 class OutboundStore(Protocol):
