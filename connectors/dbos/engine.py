@@ -1,8 +1,8 @@
 """Background work by DBOS: durable jobs and queues in the activity server's own database, without a server of its own.
 The only module that knows DBOS.
 
-What DBOS does: it keeps a job from the commit that asked for it until some worker has carried it out, spreads jobs over
-workers, and starts them again after a crash. What it does not do: it holds no state of ours. A job is a name and a text;
+What DBOS does: it keeps a job from the commit that asked for it until some worker has carried it out, spreads jobs
+over workers, and starts them again after a crash. It holds no state of ours: a job is a name and a text;
 the rows it works on say themselves how far they are, so a job may be carried out twice.
 
 Facts of DBOS 3 that shape this module:
