@@ -72,7 +72,7 @@ class DbosEngine:
 class DbosWorker:
     """Carries jobs out in this process, of which there is one. executor: its name, which no other living one has."""
 
-    def __init__(self, url: str, schema: str, executor: str, jobs: Jobs, tick_seconds: int = 5) -> None:
+    def __init__(self, url: str, schema: str, executor: str, jobs: Jobs, tick_seconds: float = 5.0) -> None:
         """Raises StorageError."""
         _prepare(url, schema)
         self._jobs, self._tick_seconds = jobs, tick_seconds
@@ -103,7 +103,7 @@ class DbosWorker:
                 {
                     "schedule_name": "tick",
                     "workflow_fn": tick,
-                    "schedule": f"*/{self._tick_seconds} * * * * *",
+                    "schedule": _cron(self._tick_seconds),
                     "context": None,
                     "queue_name": TICKS,
                 }
@@ -145,6 +145,13 @@ class DbosWorker:
     def stop(self, seconds: int) -> None:
         """End; jobs at work have so many seconds. What is not done then is started again by the next worker."""
         DBOS.destroy(workflow_completion_timeout_sec=seconds)
+
+
+def _cron(seconds: float) -> str:
+    """Every so many seconds, or minutes, as far as they divide; at least a second, at most an hour."""
+    if seconds < 60:
+        return f"*/{max(1, round(seconds))} * * * * *"
+    return f"0 */{min(59, round(seconds / 60))} * * * *"
 
 
 def _prepare(url: str, schema: str) -> None:

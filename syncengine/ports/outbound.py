@@ -56,7 +56,7 @@ class Jobs:
 
     named: dict[str, Callable[[str], None]] = field(default_factory=dict)
     queues: dict[str, int] = field(default_factory=dict)
-    ticks: list[Callable[[], None]] = field(default_factory=list)
+    ticks: list[Callable[[], object]] = field(default_factory=list)
 
     def carry_out(self, job: str, argument: str) -> None:
         """Raises KeyError for a job nobody has registered."""

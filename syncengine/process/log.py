@@ -76,7 +76,7 @@ def _for_its_user_alone(path: str, flags: int) -> int:
 
 def _said(record: logging.LogRecord) -> Mapping[str, Any]:
     """The fields of a record. Of an error only its kind and its place are known to be harmless."""
-    if fields := getattr(record, "fields", None):
+    if (fields := getattr(record, "fields", None)) is not None:
         return {"event": record.getMessage(), **fields}
     found = {"event": "trouble", "what": scrubbed(record.getMessage())}
     if record.exc_info and record.exc_info[0]:

@@ -25,7 +25,7 @@ from syncengine.model.outbound import (
 )
 from syncengine.services.outbound import Queue
 from syncengine.services.outbound.batch import Batches
-from syncengine.services.outbound.tick import is_alive, take_up
+from syncengine.services.outbound.tick import is_alive, living, take_up
 from syncengine.store.outbound import Outbound
 
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
@@ -116,7 +116,7 @@ class Desk:
     def restart(self) -> None:
         """The worker is a new process with the old one's name."""
         self.batches = self.worker("host")
-        alive = is_alive(self.store, "host", self.batches.running, self.clock)
+        alive = is_alive("host", self.batches.running, living(self.store, "host", self.clock))
         take_up(self.store, alive, self.clock, self.told.append)
 
     def state(self, name: str) -> State:

@@ -5,12 +5,28 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import fields
+from datetime import datetime, timedelta
 from typing import Any
 
-from syncengine.model.outbound import Change, Content, Email, Entry, File, Group, Kind, Move, Page, Stop
+from syncengine.model.outbound import (
+    Change,
+    Content,
+    Email,
+    Entry,
+    File,
+    Group,
+    Kind,
+    Move,
+    Page,
+    Standing,
+    State,
+    Stop,
+)
 from syncengine.model.values import Json
 from syncengine.times import iso
 
+SILENT = timedelta(minutes=2)
+"""A worker that gave no sign of life for so long is not counted on."""
 _CLASSES: Mapping[Kind, type[Content]] = {Kind.EMAIL: Email, Kind.PAGE: Page, Kind.CHANGE: Change}
 
 
@@ -107,3 +123,29 @@ def stop_to_json(stop: Stop) -> dict[str, Json]:
         "tries": stop.tries,
         "next_try": iso(stop.next_try),
     }
+
+
+def standing_to_json(standing: Standing, now: datetime) -> dict[str, Json]:
+    """How the queue stands. untaken: request keys with requests that wait and no living worker that takes them."""
+    living = [one for one in standing.workers if now - one.seen < SILENT]
+    taken = {key for one in living for key in one.keys}
+    waiting = {one.group.key for one in standing.counts if one.state is State.QUEUED and not one.held}
+    counts: Json = [
+        {
+            "kind": one.group.kind.value,
+            "profile": one.group.profile,
+            "key": one.group.key,
+            "state": one.state.value,
+            "held": one.held,
+            "number": one.number,
+        }
+        for one in standing.counts
+    ]
+    workers: Json = [
+        {"name": one.executor, "keys": list(one.keys), "started": iso(one.started), "seen": iso(one.seen)}
+        for one in standing.workers
+    ]
+    stops: Json = [stop_to_json(one) for one in standing.stops]
+    oldest = iso(standing.oldest) if standing.oldest else None
+    untaken: Json = sorted(waiting - taken)
+    return {"counts": counts, "oldest": oldest, "stops": stops, "workers": workers, "untaken": untaken}

@@ -29,10 +29,11 @@ _DONE = Outcome(Verdict.SENT, "done")
 
 
 class Changes:
-    """Implements `ports.Sender`. server_of: the activity server as an employee sees it; empty: the generic owner."""
+    """Implements `ports.Sender`. server_of: the activity server as an employee sees it; empty: the generic owner.
+    closing: called at the end."""
 
-    def __init__(self, server_of: Callable[[str], ActivityServer]) -> None:
-        self._server_of = server_of
+    def __init__(self, server_of: Callable[[str], ActivityServer], closing: Callable[[], None] = lambda: None) -> None:
+        self._server_of, self.close = server_of, closing
 
     def send(self, request: Request, done: Mapping[str, Reply], begun: Callable[[], None]) -> Outcome:
         change = request.content
@@ -47,9 +48,6 @@ class Changes:
             if not e.retry:
                 raise
             return Outcome(Verdict.LATER, e.what)
-
-    def close(self) -> None:
-        """Nothing is held open."""
 
     def _made(self, server: ActivityServer, change: Change, request: str) -> Outcome:
         if change.type != ACTIVITY:

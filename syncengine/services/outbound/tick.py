@@ -13,14 +13,22 @@ from syncengine.services.outbound.batch import SIZE, Tell, give_back
 from syncengine.services.outbound.queue import LANES, wake
 from syncengine.times import Clock
 
-DEAD_AFTER = timedelta(seconds=30)
+DEAD_AFTER = timedelta(seconds=60)
 """A worker without a sign of life for so long is dead."""
 
 
-def is_alive(store: OutboundStore, worker: str, running: Collection[str], clock: Clock) -> Callable[[str], bool]:
-    """Whether a batch is at work: in this process if `running` has it, elsewhere if its worker has given a sign."""
-    since = clock() - DEAD_AFTER
-    living = {one.executor for one in store.workers() if one.seen >= since}
+def living(store: OutboundStore, worker: str, clock: Clock, dead_after: timedelta = DEAD_AFTER) -> set[str]:
+    """The names of the workers that have given a sign of life, this one's among them; the others are forgotten."""
+    since = clock() - dead_after
+    known = store.workers()
+    for one in known:
+        if one.executor != worker and one.seen < since:
+            store.drop_worker(one.executor, since)
+    return {worker, *(one.executor for one in known if one.seen >= since)}
+
+
+def is_alive(worker: str, running: Collection[str], living: Collection[str]) -> Callable[[str], bool]:
+    """Whether a batch is at work: in this process if `running` has it, elsewhere if its worker is living."""
 
     def alive(batch: str) -> bool:
         executor = batch.partition("/")[0]
