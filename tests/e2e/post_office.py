@@ -3,6 +3,7 @@ killed."""
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import socket
@@ -28,16 +29,30 @@ PATIENCE = 120.0
 
 
 class Sink:
-    """Takes every message, and counts them by Message-ID."""
+    """Takes every message, and counts them by Message-ID. Asked to, it keeps one answer back."""
 
     def __init__(self) -> None:
         self.counted: Counter[str] = Counter()
-        self._lock = threading.Lock()
+        self._keep_back, self.keeps_back = threading.Event(), threading.Event()
 
     async def handle_DATA(self, _server: Any, _session: Any, envelope: Any) -> str:
-        with self._lock:
-            self.counted[_message_id(envelope.content)] += 1
+        self.counted[_message_id(envelope.content)] += 1
+        if self._keep_back.is_set() and not self.keeps_back.is_set():
+            self.keeps_back.set()
+            while self._keep_back.is_set():
+                await asyncio.sleep(0.005)
         return "250 taken"
+
+    @contextmanager
+    def silent(self) -> Iterator[None]:
+        """Inside, a message has been taken, and its sender waits for the answer in vain."""
+        self._keep_back.set()
+        until("a message is taken", self.keeps_back.is_set)
+        try:
+            yield
+        finally:
+            self._keep_back.clear()
+            self.keeps_back.clear()
 
 
 def _message_id(content: bytes) -> str:

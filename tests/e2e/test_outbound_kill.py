@@ -16,8 +16,8 @@ import pytest
 from syncengine.model.outbound import State
 from tests.e2e.post_office import Office, office, until
 
-CUTS = int(os.environ.get("SYNCENGINE_CUTS", "6"))
-NUMBER = 2000 if CUTS > 20 else 600
+CUTS = int(os.environ.get("SYNCENGINE_CUTS", "4"))
+NUMBER = 2000 if CUTS > 20 else 300
 SEED = int(os.environ.get("SYNCENGINE_SEED", "0")) or random.randrange(1, 10**6)
 
 pytestmark = pytest.mark.xdist_group("kill")
@@ -35,20 +35,30 @@ def on_postgresql(tmp_path: Path, postgresql_url: str) -> Iterator[Office]:
         yield found
 
 
-def sends_all_with_cuts(found: Office, names: list[str]) -> None:
-    """Start workers, kill one of them again and again while there is work, and start it anew."""
+def sends_all_with_cuts(found: Office, names: list[str]) -> int:
+    """Start workers, and kill them again and again while there is work: one of them somewhere in the middle of
+    whatever it does; all of them while one waits for the answer to its message. How often the latter."""
     chance = random.Random(SEED)
     found.ask(NUMBER)
     running = {name: found.start(name) for name in names}
-    until("something is sent", lambda: sum(found.sink.counted.values()))
+    between = NUMBER // (CUTS + 2) // 2
+    unanswered = 0
     for cut in range(CUTS):
-        name = chance.choice(names)
-        enough = sum(found.sink.counted.values()) + max(1, NUMBER // (CUTS + 2) // 2)
+        enough = sum(found.sink.counted.values()) + max(1, chance.randrange(between))
         until(f"cut {cut}", lambda enough=enough: sum(found.sink.counted.values()) >= enough or not found.left())
-        time.sleep(chance.random() * 0.05)  # somewhere in the middle of whatever it does
-        found.kill(running[name])
-        running[name] = found.start(name)
+        if cut % 2 and found.left() > len(names):
+            with found.sink.silent():
+                victims = names
+                for name in victims:
+                    found.kill(running[name])
+            unanswered += 1
+        else:
+            time.sleep(chance.random() * 0.05)
+            victims = [chance.choice(names)]
+            found.kill(running[victims[0]])
+        running |= {name: found.start(name) for name in victims}
     until("all is done", lambda: found.left() == 0, 240)
+    return unanswered
 
 
 def nothing_is_lost_or_doubled(found: Office) -> None:
@@ -65,10 +75,12 @@ def nothing_is_lost_or_doubled(found: Office) -> None:
 
 
 def test_one_worker_on_sqlite(on_sqlite: Office) -> None:
-    sends_all_with_cuts(on_sqlite, ["host"])
+    unanswered = sends_all_with_cuts(on_sqlite, ["host"])
     nothing_is_lost_or_doubled(on_sqlite)
+    assert unanswered > 0
 
 
 def test_four_workers_on_postgresql(on_postgresql: Office) -> None:
-    sends_all_with_cuts(on_postgresql, ["a", "b", "c", "d"])
+    unanswered = sends_all_with_cuts(on_postgresql, ["a", "b", "c", "d"])
     nothing_is_lost_or_doubled(on_postgresql)
+    assert unanswered > 0

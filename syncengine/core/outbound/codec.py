@@ -147,5 +147,5 @@ def standing_to_json(standing: Standing, now: datetime) -> dict[str, Json]:
     ]
     stops: Json = [stop_to_json(one) for one in standing.stops]
     oldest = iso(standing.oldest) if standing.oldest else None
-    untaken: Json = sorted(waiting - taken)
+    untaken: list[Json] = [*sorted(waiting - taken)]
     return {"counts": counts, "oldest": oldest, "stops": stops, "workers": workers, "untaken": untaken}
