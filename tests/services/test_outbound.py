@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 
 from syncengine.core.outbound.moves import Event
+from syncengine.core.outbound.retry import Step
 from syncengine.errors import ItemError, LoginRefused, NotNow, NotThere, Unreachable
 from syncengine.model.outbound import (
     Email,
@@ -190,6 +191,7 @@ class TestStoppedProfiles:
         desk.later(seconds=15)
 
         def meanwhile(_request: Request) -> Outcome:
+            assert desk.states() == {"a": "ACTIVE", "b": "QUEUED"}
             desk.worker("other").work(MAIL)
             return Outcome(Verdict.SENT, "accepted")
 
@@ -295,6 +297,15 @@ class TestCrashes:
         tick.take_up(desk.store, lambda _batch: False, desk.clock, desk.told.append)
         assert not desk.store.begun(taken[0].request.id, "host/slow")
 
+    def test_nor_note_anything_while_another_one_sends_it(self, desk: Desk) -> None:
+        desk.ask("a")
+        desk.store.take(MAIL, "host/slow", desk.now, 1)
+        tick.take_up(desk.store, lambda _batch: False, desk.clock, desk.told.append)
+        assert len(desk.store.take(MAIL, "other/1", desk.now, 1)) == 1
+        assert not desk.store.begun("a", "host/slow")
+        assert not desk.store.note("a", "host/slow", Step(Event.SENT, "accepted"), desk.now)
+        assert desk.state("a") is State.ACTIVE
+
     def test_another_host_takes_up_when_the_signs_of_life_are_over(self, desk: Desk) -> None:
         desk.ask("a")
         desk.store.alive(Worker("far", (), desk.now, desk.now))
@@ -305,6 +316,7 @@ class TestCrashes:
         desk.later(seconds=1)
         desk.restart()
         assert desk.states() == {"a": "QUEUED"}
+        assert desk.store.workers() == []
 
     def test_a_batch_at_work_in_this_process_is_left_alone(self, desk: Desk) -> None:
         desk.ask("a")
