@@ -114,3 +114,7 @@ class UnderWay(StorageError):
 
 class NotNow(SyncEngineError):
     """What was asked for cannot be done as things are, and nothing was changed."""
+
+
+class Withdrawn(SyncEngineError):
+    """A request is another batch's by now: this one must not send it."""

@@ -13,6 +13,7 @@ from syncengine.agent.alarm import AlarmHook
 from syncengine.config import Config, load
 from syncengine.errors import ConfigError, SyncEngineError
 from syncengine.model.agent import Event, EventKind, Hook
+from syncengine.process.log import complain, open_log
 
 LAST_SECONDS = 1.0
 """How long an alarm that is being told is waited for at the end."""
@@ -26,7 +27,7 @@ class Hooks:
     def __init__(self, path: Path, *, verbose: bool = False) -> None:
         self._path, self._verbose = path, verbose
         self._config = load(path)
-        journal.open_log(self._config.log, verbose=verbose)
+        open_log(self._config.log, verbose=verbose)
         self._alarm = self._alarm_of(self._config)
         self._metrics: Any = self._metrics_of(self._config)
 
@@ -48,7 +49,7 @@ class Hooks:
         with suppress(ConfigError):
             before, self._config = self._config, load(self._path)
             if before.log != self._config.log:
-                self._guarded(lambda: journal.open_log(self._config.log, verbose=self._verbose))
+                self._guarded(lambda: open_log(self._config.log, verbose=self._verbose))
             self._alarm = self._alarm_of(self._config)
             if self._metrics is not None:
                 self._metrics.close()
@@ -59,10 +60,10 @@ class Hooks:
         try:
             action()
         except SyncEngineError as e:
-            journal.complain(e)
+            complain(e)
 
     def _alarm_of(self, config: Config) -> AlarmHook | None:
-        return AlarmHook(config, journal.complain) if config.alarm else None
+        return AlarmHook(config, complain) if config.alarm else None
 
     def _metrics_of(self, config: Config) -> Any:
         if not config.metrics:

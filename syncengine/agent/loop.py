@@ -18,7 +18,6 @@ from queue import Empty, SimpleQueue
 from typing import Any
 
 from syncengine import bootstrap
-from syncengine.agent import signals
 from syncengine.agent.clock import Elapsed
 from syncengine.agent.secrets_seen import SecretsSeen
 from syncengine.agent.status import status_json
@@ -29,6 +28,7 @@ from syncengine.core import schedule
 from syncengine.errors import ConfigError, StorageError, SyncEngineError
 from syncengine.model.agent import Changes, Due, Event, EventKind, Hook, Outcome, Standing, Trigger, Trouble
 from syncengine.model.report import Report
+from syncengine.process import signals
 from syncengine.services.later import unhurried
 from syncengine.services.sync import Sync
 from syncengine.times import Clock, system_clock

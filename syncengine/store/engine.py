@@ -38,15 +38,15 @@ _MIGRATION_LOCK = 7_306_001  # any number, the same in every process
 _MIGRATIONS = "syncengine.store.migrations"
 
 
-def open_engine(url: str) -> sa.Engine:
-    """An engine for `sqlite:///path` or `postgresql://…`. Connects to nothing yet.
+def open_engine(url: str, more: str = "") -> sa.Engine:
+    """An engine for `sqlite:///path` or `postgresql://…`. Connects to nothing yet. more: PostgreSQL's options.
 
     Raises ConfigError for another kind of URL, StorageError when the file's directory cannot be made."""
     parsed = _parsed(url)
     if parsed.get_backend_name() == "sqlite":
         return _sqlite(parsed)
     given = parsed.query.get("options", "")
-    options = f"-c lock_timeout={BUSY_SECONDS}s {given if isinstance(given, str) else ' '.join(given)}"
+    options = f"-c lock_timeout={BUSY_SECONDS}s {more} {given if isinstance(given, str) else ' '.join(given)}"
     arguments = {"connect_timeout": 10, "options": options.strip()}
     return sa.create_engine(parsed, pool_pre_ping=True, hide_parameters=True, connect_args=arguments)
 

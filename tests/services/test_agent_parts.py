@@ -16,12 +16,12 @@ import pytest
 
 from connectors.imap.watch import ImapWatch
 from connectors.watching import watch_suffix
-from syncengine.agent import signals
 from syncengine.agent.secrets_seen import SecretsSeen
 from syncengine.agent.watchers import Watcher
 from syncengine.config import load
 from syncengine.errors import ConfigError, LoginRefused, NotNow, NotThere, SideError, Unreachable, Vanished
 from syncengine.ports import ActivityServer, Pim, Watch
+from syncengine.process import signals
 from syncengine.secrets import Secret
 from syncengine.services.later import later, unhurried
 from syncengine.store.agent_folder import AgentFolder

@@ -18,6 +18,7 @@ from syncengine.agent import journal
 from syncengine.config import LogConfig
 from syncengine.errors import Unreachable
 from syncengine.model.agent import Event, EventKind, Outcome
+from syncengine.process import log as process_log
 
 NOW = datetime(2026, 3, 4, 12, tzinfo=UTC)
 
@@ -25,10 +26,10 @@ NOW = datetime(2026, 3, 4, 12, tzinfo=UTC)
 @pytest.fixture
 def log(tmp_path: Path) -> Iterator[Path]:
     """A log of JSON lines; afterwards the process logs as before."""
-    ours = logging.getLogger(journal.ALL)
+    ours = logging.getLogger(process_log.ALL)
     before = (ours.handlers, ours.propagate, ours.level)
     file = tmp_path / "log" / "agent.log"
-    journal.open_log(LogConfig("json", str(file), "debug", 1))
+    process_log.open_log(LogConfig("json", str(file), "debug", 1))
     yield file
     for handler in ours.handlers:
         with contextlib.suppress(ValueError):  # one test breaks it
@@ -87,7 +88,7 @@ def test_an_error_of_the_program_leaves_its_kind_and_place_alone(log: Path) -> N
         raise ValueError("SUMMARY:Merker")
     except ValueError:
         logging.getLogger("syncengine.anything").exception("A hook failed for %r.", "Merker")
-    journal.complain(Unreachable("No answer from 'Merker'.", where="Merker"))
+    process_log.complain(Unreachable("No answer from 'Merker'.", where="Merker"))
     first, second = lines(log)
     assert (first["error"], first["what"]) == ("ValueError", "A hook failed for ….")
     assert first["place"].startswith("test_journal.py:")
@@ -101,18 +102,18 @@ def test_what_libraries_say_is_not_heard(log: Path, capfd: pytest.CaptureFixture
 
 
 def test_a_full_file_gives_way_to_a_new_one_and_old_ones_go(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(journal, "MEGABYTE", 10_000)
-    journal.open_log(LogConfig("json", str(log), "debug", 1))
+    monkeypatch.setattr(process_log, "MEGABYTE", 10_000)
+    process_log.open_log(LogConfig("json", str(log), "debug", 1))
     for _ in range(120):
         journal.write(run(what="x" * 400))
     files = sorted(log.parent.iterdir())
     assert [f.name for f in files] == ["agent.log", "agent.log.1", "agent.log.2", "agent.log.3"]
-    assert all(f.stat().st_size <= journal.MEGABYTE for f in files)
+    assert all(f.stat().st_size <= process_log.MEGABYTE for f in files)
     assert {stat.S_IMODE(f.stat().st_mode) for f in files} == {0o600}
 
 
 def test_a_log_that_breaks_keeps_nobody_from_the_work(log: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    (handler,) = (h for h in logging.getLogger(journal.ALL).handlers if isinstance(h, RotatingFileHandler))
+    (handler,) = (h for h in logging.getLogger(process_log.ALL).handlers if isinstance(h, RotatingFileHandler))
     handler.stream.close()
     journal.write(run(what="still at work"))
     assert capfd.readouterr().err == ""
@@ -120,7 +121,7 @@ def test_a_log_that_breaks_keeps_nobody_from_the_work(log: Path, capfd: pytest.C
 
 def test_a_line_of_text_is_one_line_whatever_was_said(log: Path, tmp_path: Path) -> None:
     file = tmp_path / "text.log"
-    journal.open_log(LogConfig("text", str(file), "debug", 1))
+    process_log.open_log(LogConfig("text", str(file), "debug", 1))
     journal.write(run(what="a\nevent=run \x1b[31m"))
     (line,) = file.read_text().splitlines()
     assert "\x1b" not in line

@@ -13,7 +13,7 @@ from alembic.runtime.migration import MigrationContext
 from syncengine.errors import ConfigError, LoginRefused, StorageError, Unreachable
 from syncengine.model.activity import Activity
 from syncengine.store import engine as db
-from syncengine.store import server_tables
+from syncengine.store import outbound_tables, server_tables
 from syncengine.store.activities import Activities as Store
 from syncengine.store.migrations import server
 from tests.activity_servers import embedded, filled_store
@@ -29,9 +29,13 @@ def test_the_migrations_make_just_the_tables_the_code_expects(database_url: str)
     Store(database_url).close()
     engine = db.open_engine(database_url)
     with db.transaction(engine, write=False) as connection:
-        options = {"include_object": lambda _o, name, kind, _r, _c: kind != "table" or name.startswith("act_")}
+        options = {
+            "include_object": lambda _o, name, kind, _r, _c: (
+                kind != "table" or name.startswith(("act_", "out_", "pol_"))
+            )
+        }
         context = MigrationContext.configure(connection, opts=options)
-        assert compare_metadata(context, server_tables.metadata) == []
+        assert compare_metadata(context, outbound_tables.metadata) == []
         indexes = {index["name"]: index for index in sa.inspect(connection).get_indexes("act_activity")}
     unique = indexes["uq_act_activity_key"]
     assert unique["unique"]

@@ -1,4 +1,4 @@
-"""Signals: SIGTERM and SIGINT end the agent within seconds, SIGHUP reads everything anew and runs it now.
+"""Signals: SIGTERM and SIGINT end a process that runs for long within seconds; SIGHUP lets it begin anew.
 
 Whatever a run is doing, it may be cut: each of its steps is one transaction. So the signal simply raises `Ended` where
 the main thread is. A call into the system that cannot be cut, such as the look-up of a name, is not waited for: then
@@ -19,7 +19,7 @@ GRACE = 3.5
 
 
 class Ended(KeyboardInterrupt):
-    """The agent is to end now."""
+    """The process is to end now."""
 
 
 @contextmanager

@@ -6,7 +6,6 @@ are relative to the file. Secrets stay unresolved until a connection needs them 
 
 from __future__ import annotations
 
-import difflib
 import re
 import tomllib
 from collections.abc import Mapping
@@ -16,6 +15,9 @@ from typing import Any
 from urllib.parse import unquote
 from zoneinfo import ZoneInfo
 
+from syncengine.config.outbound import OutboundConfig, read_outbound
+from syncengine.config.profiles import ProfileConfig, read_profiles
+from syncengine.config.reading import hint, is_secret, secret_of
 from syncengine.core.filters import read_only
 from syncengine.errors import ConfigError, ItemError
 from syncengine.model.agent import Changes
@@ -151,12 +153,15 @@ class Config:
     alarm: AlarmConfig | None = None
     log: LogConfig = field(default_factory=LogConfig)
     metrics: str = ""  # host:port where the agent tells Prometheus; nowhere by default
+    outbound: OutboundConfig = field(default_factory=OutboundConfig)
+    profiles: tuple[ProfileConfig, ...] = ()
 
     @property
     def secrets(self) -> tuple[Secret, ...]:
         """All that the configuration names."""
         alarm = self.alarm.password if self.alarm else None
-        return tuple(s for s in (self.server.token, *(pim.password for pim in self.pims), alarm) if s is not None)
+        own = (self.server.token, *(pim.password for pim in self.pims), alarm)
+        return tuple(s for s in (*own, *(s for p in self.profiles for s in p.secrets)) if s is not None)
 
 
 def default_path() -> Path:
@@ -184,7 +189,7 @@ _SECRET_NAME = re.compile("^user|pass|token|secret|key", re.IGNORECASE)
 
 def mapping_folder() -> Path:
     """The shipped mappings and their schema: inside an installed package, beside a source tree."""
-    package = Path(__file__).parent
+    package = Path(__file__).parent.parent
     return package / "_mappings" if (package / "_mappings").is_dir() else package.parent / "mappings"
 
 
@@ -278,6 +283,8 @@ _CONNECTORS: Mapping[str, tuple[str, ...]] = {
     "eml": ("path",),
 }
 """Connector → the settings it cannot do without."""
+_ELSEWHERE = ("outbound", "profile")
+"""Sections with modules of their own."""
 _MAIL = frozenset({"imap", "eml"})
 """Connectors of mailboxes. New mail is looked at unless the configuration says otherwise, old mail is not."""
 AUTHS = ("password", "oauth2")
@@ -307,7 +314,7 @@ class _Reader:
         self.faults: list[str] = []
 
     def config(self, raw: Mapping[str, Any]) -> Config | None:
-        self._names("", raw, _SECTIONS)
+        self._names("", raw, {**_SECTIONS, **dict.fromkeys(_ELSEWHERE)})
         user, state = self._section(raw, "user"), self._section(raw, "state")
         server, brakes = self._section(raw, "server"), self._brakes(raw)
         folder = self._section(raw, "folder").get("path", "")
@@ -323,6 +330,8 @@ class _Reader:
         found = tuple(self._pim(p, n) for n, p in enumerate(pims, 1))
         names = [p.name for p in found]
         self.faults += [f"pim: the name {n!r} is used twice" for n in sorted({n for n in names if names.count(n) > 1})]
+        outbound = read_outbound(raw, self.faults)
+        profiles = read_profiles(raw, outbound, {*names, SERVER, ALARM}, self._file, self.faults)
         for section, values, name in (("user", user, "employee"), ("server", server, "url")):
             if not values.get(name):
                 self.faults.append(f"{section}.{name} is missing")
@@ -348,6 +357,8 @@ class _Reader:
             alarm,
             log,
             metrics,
+            outbound,
+            profiles,
         )
 
     def _brakes(self, raw: Mapping[str, Any]) -> Brakes:
@@ -416,9 +427,7 @@ class _Reader:
     def _names(self, where: str, values: Mapping[str, Any], known: Mapping[str, Any]) -> None:
         for name in values:
             if name not in known:
-                near = difflib.get_close_matches(name, known, 1)
-                hint = f'did you mean "{near[0]}"?' if near else f"known are {', '.join(known)}"
-                self.faults.append(f"{where + '.' if where else ''}{name} is not a setting; {hint}")
+                self.faults.append(f"{where + '.' if where else ''}{name} is not a setting; {hint(name, known)}")
 
     def _typed(self, where: str, values: Mapping[str, Any]) -> dict[str, Any]:
         kinds = _SECTIONS[where.partition("[")[0].partition(".")[0]]
@@ -428,7 +437,7 @@ class _Reader:
             right = {
                 _TEXT: isinstance(value, str),
                 _LIST: isinstance(value, list) and all(isinstance(v, str) for v in value),
-                _SECRET: self._is_secret(value),
+                _SECRET: is_secret(value),
                 _TABLES: isinstance(value, list) and all(isinstance(v, dict) for v in value),
                 _COUNT: type(value) is int and value >= 0,
                 _HOURS: type(value) in (int, float) and 0 < value <= 24 * 366,
@@ -451,23 +460,8 @@ class _Reader:
                 self.faults.append(f"{where}.{name} must be {kind}")
         return found
 
-    def _is_secret(self, value: object) -> bool:
-        if isinstance(value, str):
-            return True
-        if not isinstance(value, dict) or len(value) != 1:
-            return False
-        source, content = next(iter(value.items()))
-        if source == "command":
-            return isinstance(content, list) and bool(content) and all(isinstance(c, str) for c in content)
-        return source in ("env", "keyring") and isinstance(content, str)
-
     def _secret(self, value: Any, where: str, account: str = SERVER) -> Secret | None:
-        if value is None:
-            return None
-        if isinstance(value, str):
-            return Secret("text", value, where, account)
-        source, content = next(iter(value.items()))
-        return Secret(source, tuple(content) if isinstance(content, list) else content, where, account)
+        return None if value is None else secret_of(value, where, account)
 
     def _user(self, values: Mapping[str, Any]) -> UserConfig:
         employee = values["employee"]
@@ -502,9 +496,7 @@ class _Reader:
         if name in (SERVER, ALARM):
             self.faults.append(f'{where}.name: "{name}" is the name of something else; choose another one')
         if connector not in _CONNECTORS:
-            near = difflib.get_close_matches(connector, _CONNECTORS, 1)
-            hint = f'did you mean "{near[0]}"?' if near else f"known are {', '.join(_CONNECTORS)}"
-            self.faults.append(f"{where}.connector: {connector!r} is no connector; {hint}")
+            self.faults.append(f"{where}.connector: {connector!r} is no connector; {hint(connector, _CONNECTORS)}")
         self.faults += [f"{where}.{n} is missing" for n in _CONNECTORS.get(connector, ()) if not values.get(n)]
         auth = values.get("auth", AUTHS[0])
         if auth not in AUTHS:
@@ -535,9 +527,7 @@ class _Reader:
     def _save_mail(self, word: str | None, where: str) -> SaveMail:
         known = {option.value: option for option in SaveMail}
         if word is not None and word not in known:
-            near = difflib.get_close_matches(word, known, 1)
-            hint = f'did you mean "{near[0]}"?' if near else f"known are {', '.join(known)}"
-            self.faults.append(f"{where}: {word!r} is no way to save messages; {hint}")
+            self.faults.append(f"{where}: {word!r} is no way to save messages; {hint(word, known)}")
         return known.get(word or "", SaveMail.ATTACHMENTS)
 
     def _kinds(self, words: list[str] | None, where: str, otherwise: frozenset[Kind]) -> frozenset[Kind]:
@@ -546,7 +536,5 @@ class _Reader:
         known = {k.value for k in Kind}
         for word in words:
             if word not in known:
-                near = difflib.get_close_matches(word, known, 1)
-                hint = f'did you mean "{near[0]}"?' if near else f"known are {', '.join(sorted(known))}"
-                self.faults.append(f"{where}: {word!r} is no kind of item; {hint}")
+                self.faults.append(f"{where}: {word!r} is no kind of item; {hint(word, sorted(known))}")
         return frozenset(Kind(w) for w in words if w in known)

@@ -23,6 +23,9 @@ from syncengine.model.report import Doomed
 from syncengine.model.trace import Trace
 from syncengine.model.values import Json, Values
 from syncengine.model.visibility import Counts, EditAnswer, Given, Match, RecordEdit, RecordFeed
+from syncengine.ports.outbound import Engine, Jobs, OutboundStore, Sender
+
+__all__ = ["Engine", "Jobs", "OutboundStore", "Sender"]
 
 
 class Pim(Protocol):

@@ -1,0 +1,27 @@
+"""A worker with a job of its own: on the host `dead` it never ends. It notes in a file which hosts began it."""
+
+import sys
+import time
+from pathlib import Path
+
+from syncengine.bootstrap import outbound
+from syncengine.cli.main import main
+
+
+def add(_config: object, _engine: object, jobs: outbound.Jobs, *_: object) -> None:
+    jobs.named["slow"] = slow
+
+
+def slow(argument: str) -> None:
+    host = sys.argv[sys.argv.index("--name") + 1]
+    with Path(argument).open("a", encoding="utf-8") as file:
+        file.write(f"{host}\n")
+        file.flush()
+        while host == "dead":
+            time.sleep(1)
+        file.write("done\n")
+
+
+if __name__ == "__main__":
+    outbound.FEATURES.append(add)
+    main(["worker", *sys.argv[1:]], prog_name="syncengine")
