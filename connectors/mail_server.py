@@ -138,13 +138,20 @@ class SmtpConnection(smtplib.SMTP):
     """smtplib's, with an end to every wait, and without a way to speak in the clear to another machine."""
 
     def __init__(self, server: MailServer, monotonic: Callable[[], float] = time.monotonic) -> None:
-        self._server, self._monotonic = server, monotonic
+        self._server, self._monotonic, self._silence = server, monotonic, server.timeout
         self.until = monotonic() + server.patience
         super().__init__(server.place.host, server.place.port, timeout=server.timeout)
 
-    def allow(self, seconds: float) -> None:
-        """From now on, all that follows may take so long."""
-        self.until = self._monotonic() + seconds
+    def allow(self, seconds: float, *, silence: float = 0.0) -> None:
+        """From now on, all that follows may take so long, and the server may be silent for `silence`, or as always."""
+        self.until, self._silence = self._monotonic() + seconds, silence or self._server.timeout
+
+    def pour(self, piece: bytes) -> None:
+        """Part of a message. Raises OSError; an answer that came meanwhile can still be read."""
+        if self.sock is None:
+            raise ConnectionError("the connection is closed")
+        self.sock.settimeout(self._left())
+        self.sock.sendall(piece)
 
     @property
     def encrypted_by(self) -> str:
@@ -225,7 +232,7 @@ class SmtpConnection(smtplib.SMTP):
         left = self.until - self._monotonic()
         if left <= 0:
             raise TimeoutError
-        return min(left, self._server.timeout)
+        return min(left, self._silence)
 
 
 class _Timed(io.RawIOBase):
