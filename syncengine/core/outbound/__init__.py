@@ -1,0 +1,1 @@
+"""What leaves: pure decisions about requests, and what a message or number becomes before it leaves."""
