@@ -87,7 +87,7 @@ def test_a_service_that_wants_country_codes_is_given_them() -> None:
 def test_what_is_no_number_is_never_dialled(number: str) -> None:
     with pytest.raises(ItemError, match="no telephone number") as refused:
         dialled(number, AT_HOME)
-    assert number.strip() == "" or number not in str(refused.value)
+    assert len(number) < 2 or number not in str(refused.value)
 
 
 DIGITS = st.text("0123456789", min_size=1, max_size=15)
