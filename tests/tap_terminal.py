@@ -139,13 +139,13 @@ class Exchange:
         cut: int = 0,
     ) -> None:
         self._terminals, self._results, self._keys = list(terminals), list(results), list(keys)
-        self._deaf, self._even, self._echo, self._cut = deaf, even, echo, cut
+        self.deaf, self.even, self._echo, self._cut = deaf, even, echo, cut
         self._spoil, self._said = frozenset(spoil), 0
         self.commands: list[str] = []
         self.parity_errors = 0
         self.on_block: Callable[[Terminal], None] = lambda _: None
         self._line: Terminal | None = None
-        self._typed = b""
+        self._typed, self._quiet, self._ringing = b"", True, False
         self._master, self._slave = os.openpty()
         tty.setraw(self._slave)
         self.port = os.ttyname(self._slave)
@@ -172,6 +172,11 @@ class Exchange:
     def dialled(self) -> list[str]:
         return [c.removeprefix("ATDT") for c in self.commands if c.startswith("ATDT")]
 
+    @property
+    def idle(self) -> bool:
+        """No call is under way, and all was said of the last one."""
+        return self._line is None and self._quiet
+
     def _serve(self) -> None:
         try:
             while self._open:
@@ -188,10 +193,10 @@ class Exchange:
 
     def _hear(self, raw: bytes) -> None:
         for value in raw:
-            if self._even and ones(value) % 2:
+            if self.even and ones(value) % 2:
                 self.parity_errors += 1
                 continue
-            c = bytes([value % 128 if self._even else value])
+            c = bytes([value % 128 if self.even else value])
             if self._line is None:
                 self._key(c)
             else:
@@ -211,8 +216,9 @@ class Exchange:
                 raise OSError
         self._write(answer, call=True)
         if GOODBYE in answer:
-            self._line = None
+            self._line, self._typed = None, b""
             self._say("NO CARRIER")
+            self._quiet = True
 
     def _key(self, c: bytes) -> None:
         if self._echo:
@@ -220,9 +226,14 @@ class Exchange:
         if c != b"\r":
             self._typed += c
             return
-        command, self._typed = self._typed.decode("ascii"), b""
+        typed, self._typed = self._typed.decode("ascii"), b""
+        command = typed.removeprefix("+++")  # a modem waits for AT
         self.commands.append(command)
-        if self._deaf:
+        if self.deaf:
+            return
+        if self._ringing:  # any character ends it
+            self._ringing = False
+            self._say("NO CARRIER")
             return
         if command.startswith("ATX1DT"):
             self._say(self._keys.pop(0) if self._keys else "OK")
@@ -234,10 +245,11 @@ class Exchange:
     def _dial(self, command: str) -> None:
         otherwise = "OK" if command.endswith(";") else "CONNECT 1200/NONE"
         result = self._results.pop(0) if self._results else otherwise
+        self._ringing = result is None
         if result is None or not result.startswith("CONNECT"):
             self._say(result)
             return
-        self._line = self._terminals.pop(0)
+        self._line, self._quiet = self._terminals.pop(0), False
         self._write(f"\r\n{result}\r\n".encode() + b"")
         self._write(self._line.opening, call=True)
 
@@ -246,7 +258,7 @@ class Exchange:
             self._write(f"\r\n{result}\r\n".encode())
 
     def _write(self, text: bytes, *, call: bool = False) -> None:
-        out = evened(text) if self._even else text
+        out = evened(text) if self.even else text
         if call:
             out = bytes(c ^ 128 if self._said + n in self._spoil else c for n, c in enumerate(out))
             self._said += len(out)
