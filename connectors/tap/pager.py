@@ -139,13 +139,24 @@ class TapPager:
             self._end_call()
         if self._call is not None:
             return self._call
+        password = self._checked_password()
         modem = self._open()
         result = modem.dial(number)
         if result is not Result.CONNECT:
             return self._no_call(modem, result)
-        session = Session(self._now(), self._settings.timing, self._password(), escapes=self._settings.escapes)
+        session = Session(self._now(), self._settings.timing, password, escapes=self._settings.escapes)
         self._call = _Call(number, session, self._now())
         return self._log_on(self._call)
+
+    def _checked_password(self) -> str:
+        password = self._password()
+        if not (password.isascii() and (not password or password.isprintable())):
+            raise LoginRefused(
+                "The password of the paging terminal holds what cannot be sent.",
+                where=f"pager {self._account}",
+                fix="Give it letters, digits and signs of ASCII.",
+            )
+        return password
 
     def _still_good(self, call: _Call, number: str) -> bool:
         assert self._modem is not None

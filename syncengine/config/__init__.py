@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import unquote
 from zoneinfo import ZoneInfo
 
+from syncengine.config.pagers import PagerConfig, read_pagers
 from syncengine.core.filters import read_only
 from syncengine.errors import ConfigError, ItemError
 from syncengine.model.agent import Changes
@@ -151,12 +152,15 @@ class Config:
     alarm: AlarmConfig | None = None
     log: LogConfig = field(default_factory=LogConfig)
     metrics: str = ""  # host:port where the agent tells Prometheus; nowhere by default
+    pagers: tuple[PagerConfig, ...] = ()
 
     @property
     def secrets(self) -> tuple[Secret, ...]:
         """All that the configuration names."""
         alarm = self.alarm.password if self.alarm else None
-        return tuple(s for s in (self.server.token, *(pim.password for pim in self.pims), alarm) if s is not None)
+        pagers = (pager.secret for pager in self.pagers)
+        own = (self.server.token, *(pim.password for pim in self.pims), alarm, *pagers)
+        return tuple(s for s in own if s is not None)
 
 
 def default_path() -> Path:
@@ -278,6 +282,8 @@ _CONNECTORS: Mapping[str, tuple[str, ...]] = {
     "eml": ("path",),
 }
 """Connector → the settings it cannot do without."""
+_ELSEWHERE = ("pager",)
+"""Sections with modules of their own."""
 _MAIL = frozenset({"imap", "eml"})
 """Connectors of mailboxes. New mail is looked at unless the configuration says otherwise, old mail is not."""
 AUTHS = ("password", "oauth2")
@@ -307,7 +313,7 @@ class _Reader:
         self.faults: list[str] = []
 
     def config(self, raw: Mapping[str, Any]) -> Config | None:
-        self._names("", raw, _SECTIONS)
+        self._names("", raw, {**_SECTIONS, **dict.fromkeys(_ELSEWHERE)})
         user, state = self._section(raw, "user"), self._section(raw, "state")
         server, brakes = self._section(raw, "server"), self._brakes(raw)
         folder = self._section(raw, "folder").get("path", "")
@@ -323,6 +329,7 @@ class _Reader:
         found = tuple(self._pim(p, n) for n, p in enumerate(pims, 1))
         names = [p.name for p in found]
         self.faults += [f"pim: the name {n!r} is used twice" for n in sorted({n for n in names if names.count(n) > 1})]
+        pagers = read_pagers(raw, {*names, SERVER, ALARM}, self.faults)
         for section, values, name in (("user", user, "employee"), ("server", server, "url")):
             if not values.get(name):
                 self.faults.append(f"{section}.{name} is missing")
@@ -348,6 +355,7 @@ class _Reader:
             alarm,
             log,
             metrics,
+            pagers=pagers,
         )
 
     def _brakes(self, raw: Mapping[str, Any]) -> Brakes:
