@@ -35,6 +35,7 @@ COMMANDS = {
     "metrics": ("syncengine.cli.metrics", "Print figures for Prometheus."),
     "alarm": ("syncengine.cli.alarm", "Tell you when nothing succeeds for long, or something waits for you."),
     "profile": ("syncengine.cli.profile", "List the communication profiles, or try whether one works."),
+    "pager": ("syncengine.cli.pager", "List the pager services, and try whether they work."),
     "activities": ("syncengine.cli.server", "List the activities of the server the user may see."),
     "activity": ("syncengine.cli.server", "Add, change or delete an activity, as a user of the server would."),
     "attachments": ("syncengine.cli.attachments", "List the attachments of an activity, and save them."),

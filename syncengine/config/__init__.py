@@ -16,6 +16,7 @@ from urllib.parse import unquote
 from zoneinfo import ZoneInfo
 
 from syncengine.config.outbound import OutboundConfig, read_outbound
+from syncengine.config.pagers import PagerConfig, read_pagers
 from syncengine.config.profiles import ProfileConfig, read_profiles
 from syncengine.config.reading import hint, is_secret, secret_of
 from syncengine.core.filters import read_only
@@ -155,13 +156,15 @@ class Config:
     metrics: str = ""  # host:port where the agent tells Prometheus; nowhere by default
     outbound: OutboundConfig = field(default_factory=OutboundConfig)
     profiles: tuple[ProfileConfig, ...] = ()
+    pagers: tuple[PagerConfig, ...] = ()
 
     @property
     def secrets(self) -> tuple[Secret, ...]:
         """All that the configuration names."""
         alarm = self.alarm.password if self.alarm else None
         own = (self.server.token, *(pim.password for pim in self.pims), alarm)
-        return tuple(s for s in (*own, *(s for p in self.profiles for s in p.secrets)) if s is not None)
+        leaving = (*(s for p in self.profiles for s in p.secrets), *(pager.secret for pager in self.pagers))
+        return tuple(s for s in (*own, *leaving) if s is not None)
 
 
 def default_path() -> Path:
@@ -283,7 +286,7 @@ _CONNECTORS: Mapping[str, tuple[str, ...]] = {
     "eml": ("path",),
 }
 """Connector → the settings it cannot do without."""
-_ELSEWHERE = ("outbound", "profile")
+_ELSEWHERE = ("outbound", "pager", "profile")
 """Sections with modules of their own."""
 _MAIL = frozenset({"imap", "eml"})
 """Connectors of mailboxes. New mail is looked at unless the configuration says otherwise, old mail is not."""
@@ -332,6 +335,7 @@ class _Reader:
         self.faults += [f"pim: the name {n!r} is used twice" for n in sorted({n for n in names if names.count(n) > 1})]
         outbound = read_outbound(raw, self.faults)
         profiles = read_profiles(raw, outbound, {*names, SERVER, ALARM}, self._file, self.faults)
+        pagers = read_pagers(raw, {*names, *(p.name for p in profiles), SERVER, ALARM}, self.faults)
         for section, values, name in (("user", user, "employee"), ("server", server, "url")):
             if not values.get(name):
                 self.faults.append(f"{section}.{name} is missing")
@@ -359,6 +363,7 @@ class _Reader:
             metrics,
             outbound,
             profiles,
+            pagers,
         )
 
     def _brakes(self, raw: Mapping[str, Any]) -> Brakes:

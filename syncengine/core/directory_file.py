@@ -1,6 +1,8 @@
-"""`directory.json` ↔ `Directory`: the people and companies an admin imports, and the same shape on the wire.
+"""`directory.json` ↔ `Directory`: the people and companies an admin imports, and the same shape on the wire, where no
+pager ever goes.
 
-{"employees":     [{"id", "name", "addresses": [...], "user": true}],
+{"employees":     [{"id", "name", "addresses": [...], "user": true,
+                    "pager": {"type": "alphanumeric", "number", "pin"}}],
  "contacts":      [{"id", "name", "addresses": [...], "account", "save_correspondence", "team"}],
  "accounts":      [{"id", "name", "team"}],
  "opportunities": [{"id", "name", "account", "revenue", "contacts", "team"}]}
@@ -22,6 +24,8 @@ from syncengine.model.directory import (
     Directory,
     Employee,
     Opportunity,
+    Pager,
+    PagerType,
     Record,
     RecordType,
 )
@@ -56,6 +60,23 @@ def _is_number(value: object) -> bool:
     return value is None or (isinstance(value, (int, float)) and not isinstance(value, bool))
 
 
+def _is_number_to_dial(value: object) -> bool:
+    return (
+        isinstance(value, str)
+        and len(value) <= 64
+        and bool(re.fullmatch(r"[0-9 ()./+*#,-]*[0-9][0-9 ()./+*#,-]*", value))
+    )
+
+
+def _is_pin(value: object) -> bool:
+    return isinstance(value, str) and bool(re.fullmatch(r"[0-9A-Za-z*#,._-]{0,64}", value))
+
+
+_PAGER: Mapping[str, _Kind] = {
+    "type": _Kind(f"one of {', '.join(PagerType)}", lambda value: value in tuple(PagerType)),
+    "number": _Kind("a telephone number", _is_number_to_dial),
+    "pin": _Kind("letters, digits, * # , . _ -", _is_pin),
+}
 _ID = _Kind("a text that is not empty", _is_filled)
 _REFERENCE = _Kind("the id of an account, or null", lambda value: value is None or _is_filled(value))
 _MEMBERS: Mapping[str, _Kind] = {
@@ -63,6 +84,9 @@ _MEMBERS: Mapping[str, _Kind] = {
     "name": _ID,
     "addresses": _Kind('a list of email addresses, like ["ann@example.com"]', _is_addresses),
     "user": _Kind("true or false", lambda value: isinstance(value, bool)),
+    "pager": _Kind(
+        "an object with type, number and pin, or null", lambda value: value is None or isinstance(value, dict)
+    ),
     "save_correspondence": _Kind("true or false", lambda value: isinstance(value, bool)),
     "account": _REFERENCE,
     "revenue": _Kind("a number, or null", _is_number),
@@ -123,8 +147,20 @@ def _records(raw: Mapping[str, Any], section: str, kind: type[R], faults: Faults
             found = [(f"{path}.id", f"{entry['id']!r} is used by {first} already; give each its own")]
         faults += found
         if not found:
-            members: dict[str, Any] = {n: tuple(v) if isinstance(v, list) else v for n, v in entry.items()}
-            yield kind(**members)
+            yield kind(**_members(entry))
+
+
+def _members(entry: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: _member(value) for name, value in entry.items()}
+
+
+def _member(value: Any) -> Any:
+    match value:
+        case list():
+            return tuple(value)
+        case {"type": kind, "number": number}:
+            return Pager(PagerType(kind), number, value.get("pin", ""))
+    return value
 
 
 def _faults_of(entry: object, kind: type[Record], path: str) -> Iterator[tuple[str, str]]:
@@ -138,12 +174,29 @@ def _faults_of(entry: object, kind: type[Record], path: str) -> Iterator[tuple[s
                 yield f"{path}.{name}", f"is missing; it must be {_MEMBERS[name].words}"
         elif not _MEMBERS[name].accepts(entry[name]):
             yield f"{path}.{name}", f"must be {_MEMBERS[name].words}, not {json.dumps(entry[name], ensure_ascii=False)}"
+        elif name == "pager" and entry[name] is not None:
+            yield from _faults_of_pager(entry[name], f"{path}.{name}")
     for name in entry.keys() - known.keys():
         yield f"{path}.{name}", f"is not known; there are {', '.join(known)}"
 
 
+def _faults_of_pager(entry: Mapping[str, Any], path: str) -> Iterator[tuple[str, str]]:
+    """Values are not repeated: numbers and PINs are nobody else's business."""
+    for name, kind in _PAGER.items():
+        if name not in entry:
+            if name != "pin":
+                yield f"{path}.{name}", f"is missing; it must be {kind.words}"
+        elif not kind.accepts(entry[name]):
+            yield f"{path}.{name}", f"must be {kind.words}"
+    for name in entry.keys() - _PAGER.keys():
+        yield f"{path}.{name}", f"is not known; there are {', '.join(_PAGER)}"
+
+
 def record_to_json(record: Record) -> dict[str, Json]:
-    return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(record).items()}
+    """Without the pager of an employee, which only the server's own side may know (PAG-2)."""
+    values = asdict(record)
+    values.pop("pager", None)
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
 
 
 def record_from_json(kind: RecordType, raw: object) -> Record:
@@ -152,10 +205,9 @@ def record_from_json(kind: RecordType, raw: object) -> Record:
     if found := next(_faults_of(raw, cls, str(kind)), None):
         raise ValueError(f"{found[0]} {found[1]}")
     assert isinstance(raw, dict)
-    members: dict[str, Any] = {n: tuple(v) if isinstance(v, list) else v for n, v in raw.items()}
-    return cls(**members)
+    return cls(**_members(raw))
 
 
 def directory_to_json(directory: Directory) -> dict[str, Json]:
-    """The same shape again, without the version."""
+    """The same shape again, without the version and the pagers."""
     return {section: [record_to_json(record) for record in getattr(directory, section)] for section in _SECTIONS}

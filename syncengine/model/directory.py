@@ -31,14 +31,34 @@ RecordKey = tuple[RecordType, str]
 """A record by its type and id; two types may use one id."""
 
 
+class PagerType(StrEnum):
+    """What a pager shows (PAG-2)."""
+
+    ALPHANUMERIC = "alphanumeric"
+    NUMERIC = "numeric"
+    MOBILE = "mobile"  # a telephone that takes short messages; no modem reaches it
+
+
+@dataclass(frozen=True, slots=True)
+class Pager:
+    """number: what is dialled, or the telephone's own. pin: the pager's id at its service; in a numeric one's, a comma
+    is half a second."""
+
+    type: PagerType
+    number: str = field(repr=False)
+    pin: str = field(default="", repr=False)
+
+
 @dataclass(frozen=True, slots=True)
 class Employee:
-    """`user`: uses this product (or the server's own client); an employee need not be a user."""
+    """`user`: uses this product (or the server's own client); an employee need not be a user. pager: known only where a
+    directory is imported; no directory that is given out has it."""
 
     id: str
     name: str
     addresses: tuple[str, ...]
     user: bool = False
+    pager: Pager | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

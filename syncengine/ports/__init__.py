@@ -14,7 +14,7 @@ from typing import Any, BinaryIO, Protocol
 from syncengine.core.sync import brakes
 from syncengine.model.activity import Activity
 from syncengine.model.commands import Command, Feed, Greeting, NaturalKey, Outcome
-from syncengine.model.directory import Directory, Employee, Record, RecordKey, RecordType
+from syncengine.model.directory import Directory, Employee, Pager, Record, RecordKey, RecordType
 from syncengine.model.filters import View
 from syncengine.model.issue import Issue
 from syncengine.model.pim import Fetched, Kind, PimChanges, Resource, Written
@@ -156,6 +156,9 @@ class ActivityStore(Protocol):
 
     def put_directory(self, directory: Directory) -> bool:
         """Insert or update each record by id. False, and the version unchanged, when nothing differed."""
+
+    def pager(self, employee_id: str) -> Pager | None:
+        """An employee's. `directory` holds none: what is given to users is made of that (PAG-2)."""
 
     def remove_record(self, key: RecordKey) -> bool:
         """Soft delete of an account, contact or opportunity. False when there is none."""

@@ -31,7 +31,7 @@ from syncengine.core.visibility import parents, to_look_at
 from syncengine.errors import AlreadyThere, ItemError
 from syncengine.model.activity import SERVER_ONLY, Activity, Origin, field_type
 from syncengine.model.commands import NaturalKey
-from syncengine.model.directory import Directory, Employee, RecordKey
+from syncengine.model.directory import Directory, Employee, Pager, RecordKey
 from syncengine.model.filters import View
 from syncengine.model.values import Json, Values, to_json
 from syncengine.model.visibility import Given
@@ -132,7 +132,11 @@ class Activities:
     def put_directory(self, directory: Directory) -> bool:
         old = self.directory()
         changed = server_directory.put(self._connection, old, directory, self._work.number)
-        return self._records_changed(old, changed)
+        paged = server_directory.put_pagers(self._connection, directory.employees)
+        return self._records_changed(old, changed) or paged
+
+    def pager(self, employee_id: str) -> Pager | None:
+        return server_directory.pagers(self._connection, [employee_id]).get(employee_id)
 
     def remove_record(self, key: RecordKey) -> bool:
         old = self.directory()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from functools import lru_cache
 from importlib import import_module
 from typing import Any, TypeVar
@@ -19,6 +19,8 @@ from syncengine.model.directory import (
     Directory,
     Employee,
     Opportunity,
+    Pager,
+    PagerType,
     RecordKey,
     key_of,
 )
@@ -57,7 +59,7 @@ def _upsert(table: sa.Table, columns: tuple[str, ...], dialect: str) -> sa.Inser
 
 
 def read(connection: sa.Connection, version: int) -> Directory:
-    """Everybody and everything known, as `version` of the directory."""
+    """Everybody and everything known, as `version` of the directory; without pagers."""
     return Directory(
         employees=_records(connection, Employee),
         contacts=_records(connection, Contact),
@@ -78,6 +80,9 @@ def _records(connection: sa.Connection, kind: type[R]) -> tuple[R, ...]:
         rows = [row | {"addresses": addresses[row["id"]]} for row in rows]
     return tuple(kind(**row) for row in rows)
 
+
+_SOME = 500
+"""Ids in one query."""
 
 _LISTS = ("team", "contacts")
 """Members that are lists, kept as JSON."""
@@ -104,12 +109,37 @@ def _addresses(connection: sa.Connection, kind: type) -> Mapping[str, tuple[str,
 def put(connection: sa.Connection, old: Directory, new: Directory, number: int) -> set[RecordKey]:
     """Insert or update each record of `new` that `old` lacks or has otherwise, as part of the change `number`. Which
     those were."""
+    employees = [replace(employee, pager=None) for employee in new.employees]
     return {
-        *_put(connection, Employee, _differing(old.employees, new.employees), number),
+        *_put(connection, Employee, _differing(old.employees, employees), number),
         *_put(connection, Contact, _differing(old.contacts, new.contacts), number),
         *_put(connection, Account, _differing(old.accounts, new.accounts), number),
         *_put(connection, Opportunity, _differing(old.opportunities, new.opportunities), number),
     }
+
+
+def pagers(connection: sa.Connection, employees: Sequence[str]) -> dict[str, Pager]:
+    """Employee id → pager, of those of these employees who have one (PAG-2)."""
+    rows = connection.execute(sa.select(t.pager).where(t.pager.c.employee_id.in_(employees)))
+    return {row.employee_id: Pager(PagerType(row.type), row.number, row.pin) for row in rows}
+
+
+def put_pagers(connection: sa.Connection, employees: Iterable[Employee]) -> bool:
+    """The pagers of these employees, who are there, as they now are; an employee without one has none any more.
+    Whether anything changed. No feed tells of it."""
+    latest = {employee.id: employee.pager for employee in employees}
+    known: dict[str, Pager] = {}
+    ids = list(latest)
+    for start in range(0, len(ids), _SOME):
+        known |= pagers(connection, ids[start : start + _SOME])
+    changed = {who: pager for who, pager in latest.items() if pager != known.get(who)}
+    gone = [{"who": who} for who, pager in changed.items() if pager is None]
+    if gone:
+        connection.execute(sa.delete(t.pager).where(t.pager.c.employee_id == sa.bindparam("who")), gone)
+    there = [(who, pager) for who, pager in changed.items() if pager is not None]
+    rows = [{"employee_id": who, "type": p.type.value, "number": p.number, "pin": p.pin} for who, p in there]
+    upsert(connection, t.pager, rows)
+    return bool(changed)
 
 
 def remove(connection: sa.Connection, key: RecordKey, number: int) -> None:
@@ -127,7 +157,7 @@ def _differing(old: Iterable[R], new: Iterable[R]) -> list[R]:
 
 def _put(connection: sa.Connection, kind: type[R], records: Sequence[R], number: int) -> list[RecordKey]:
     table = _TABLES[kind]
-    names = [f.name for f in fields(kind) if f.name != "addresses"]
+    names = [f.name for f in fields(kind) if f.name not in ("addresses", "pager")]
     rest = {"number": number} | ({"deleted": 0} if "deleted" in table.c else {})
     rows = [{name: _encoded(name, getattr(record, name)) for name in names} | rest for record in records]
     upsert(connection, table, rows)

@@ -119,6 +119,16 @@ def _addresses(of: str) -> sa.Table:
 
 
 employee_address = _addresses("employee")
+
+pager = sa.Table(
+    "act_pager",  # apart from act_employee, so that nothing that reads employees reads it
+    metadata,
+    sa.Column("employee_id", sa.Text, sa.ForeignKey("act_employee.id"), primary_key=True),
+    sa.Column("type", sa.Text, nullable=False),
+    sa.Column("number", sa.Text, nullable=False),
+    sa.Column("pin", sa.Text, nullable=False),
+)
+
 contact_address = _addresses("contact")
 
 account = sa.Table(

@@ -1,0 +1,1 @@
+"""Pages by HTTP, to a service of one's own or an SMS provider."""
