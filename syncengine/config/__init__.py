@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import unquote
 from zoneinfo import ZoneInfo
 
+from syncengine.config.policies import PoliciesConfig, policies_config
 from syncengine.core.filters import read_only
 from syncengine.errors import ConfigError, ItemError
 from syncengine.model.agent import Changes
@@ -151,6 +152,7 @@ class Config:
     alarm: AlarmConfig | None = None
     log: LogConfig = field(default_factory=LogConfig)
     metrics: str = ""  # host:port where the agent tells Prometheus; nowhere by default
+    policies: PoliciesConfig = field(default_factory=PoliciesConfig)
 
     @property
     def secrets(self) -> tuple[Secret, ...]:
@@ -252,6 +254,7 @@ _SECTIONS: Mapping[str, Mapping[str, str]] = {
         "metrics_everywhere": _FLAG,
     },
     "visibility": {"preset": _TEXT, "only": _TABLES},
+    "policies": {"path": _TEXT},
     "pim": {
         "name": _TEXT,
         "connector": _TEXT,
@@ -313,6 +316,7 @@ class _Reader:
         folder = self._section(raw, "folder").get("path", "")
         history = HistoryConfig(**self._section(raw, "history"))
         visibility = self._visibility(self._section(raw, "visibility"))
+        workflow = policies_config(self._section(raw, "policies"), self.folder)
         alarm, log = self._alarm(raw), self._log(self._section(raw, "log"))
         agent_values = self._section(raw, "agent")
         agent, metrics = _agent(agent_values), self._metrics(agent_values)
@@ -348,6 +352,7 @@ class _Reader:
             alarm,
             log,
             metrics,
+            workflow,
         )
 
     def _brakes(self, raw: Mapping[str, Any]) -> Brakes:
