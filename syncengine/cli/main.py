@@ -45,6 +45,7 @@ COMMANDS = {
     "directory": ("syncengine.cli.server", "The people and companies activities relate to."),
     "token": ("syncengine.cli.server", "Issue a token with which one user may use the served activity server."),
     "serve": ("syncengine.cli.server", "Serve the activity database over HTTP."),
+    "policies": ("syncengine.cli.policies", "Check, explain, replay and run the workflow policies of a server."),
     "message-id": ("syncengine.cli.identity", "Tell the stable key of Message-IDs or calendar UIDs, one per line."),
     "recurrence": ("syncengine.cli.recurrence", "Tell which of the server's series recurrence rules become."),
     "scenario": ("syncengine.cli.scenario", "Run scenario files: stories of what must happen."),

@@ -181,8 +181,7 @@ class Reading:
     # Actions
 
     def _actions(self, el: _Element, kind: RecordType) -> Iterator[Action]:
-        if values := dict(self._set(one, kind) for one in el.iterfind("set-field")):
-            yield SetField(values)
+        fields = el.findall("set-field")
         for one in el:
             match one.tag:
                 case "send-email":
@@ -198,6 +197,8 @@ class Reading:
                     yield SendPage(to, _text(one, "text"), _text(one, "digits"), *_leaving(one))
                 case "insert-activity":
                     yield InsertActivity(dict(self._set(s, RecordType.ACTIVITY) for s in one.iterfind("set")))
+                case "set-field" if one is fields[0]:  # all of them are one change
+                    yield SetField(dict(self._set(each, kind) for each in fields))
                 case "run-process":
                     yield self._process(one)
 

@@ -174,8 +174,10 @@ class _Scene:
     def _new_activity(self, action: InsertActivity, record: str) -> Change:
         """Under the record it came from, owned by the same employee, unless it says otherwise."""
         given = self._typed(action.values, RecordType.ACTIVITY, record)
-        values: dict[str, Json] = {"display_in": "Activities Only", **self._under(record), **given}
-        return Change(RecordType.ACTIVITY, "", values, str(values.get("owner") or self._owner(record)))
+        owner = str(given.get("owner") or self._owner(record))
+        own: dict[str, Json] = {"owner": owner} if owner else {}
+        values = {"display_in": "Activities Only", **self._under(record), **own, **given}
+        return Change(RecordType.ACTIVITY, "", values, owner)
 
     def _under(self, record: str) -> dict[str, Json]:
         values, kind = self._values(record), self.occasion.policy.type
