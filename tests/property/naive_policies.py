@@ -1,5 +1,5 @@
-"""A slow, plain reading of what policies mean: at every tick of the clock and after every transaction, look at all of the
-history from its beginning, and act on what is to be acted on. Shares no code with the evaluator.
+"""A slow, plain reading of what policies mean: at every tick of the clock and after every transaction, look at all
+that has happened from its beginning, and act on what is to be acted on. Shares no code with the evaluator.
 
 Records are dicts with a `status` and a `percent`; conditions are functions; time is counted in ticks.
 """
