@@ -32,15 +32,17 @@ PAGE = 500
 class Policies:
     """Implements `services.policies.PolicyStore`. One may serve many threads."""
 
-    def __init__(self, url: str) -> None:
-        """Open the database, making or updating its tables. Raises StorageError, Unreachable, LoginRefused."""
+    def __init__(self, url: str, page: int = PAGE) -> None:
+        """Open the database, making or updating its tables. page: activities a batch reads at a time.
+        Raises StorageError, Unreachable, LoginRefused."""
+        self._page = page
         self._engine = db.open_engine(url)
         db.migrate(self._engine, "server")
 
     @contextmanager
     def transaction(self, *, write: bool) -> Iterator[Pass]:
         with db.transaction(self._engine, write=write) as connection:
-            yield Pass(connection)
+            yield Pass(connection, self._page)
 
     def close(self) -> None:
         db.close(self._engine)
@@ -49,8 +51,8 @@ class Policies:
 class Pass:
     """One transaction."""
 
-    def __init__(self, connection: sa.Connection) -> None:
-        self._connection = connection
+    def __init__(self, connection: sa.Connection, page: int) -> None:
+        self._connection, self._page = connection, page
 
     # --- groups ---
 
@@ -228,9 +230,9 @@ class Pass:
         last = ""
         while True:
             page = sa.select(t.activity).where(t.activity.c.deleted == 0, t.activity.c.id > last)
-            rows = self._connection.execute(page.order_by(t.activity.c.id).limit(PAGE)).mappings().all()
+            rows = self._connection.execute(page.order_by(t.activity.c.id).limit(self._page)).mappings().all()
             yield from ((row["id"], change_log.filled(t.to_values(dict(row)))) for row in rows)
-            if len(rows) < PAGE:
+            if len(rows) < self._page:
                 return
             last = rows[-1]["id"]
 

@@ -120,10 +120,12 @@ class Ran:
 
 
 class Monitor:
-    """Lets the policies of a server act. dates: how messages write a date or moment."""
+    """Lets the policies of a server act. dates: how messages write a date or moment. page: changes in one pass."""
 
-    def __init__(self, store: PolicyStore, policies: Sequence[Policy], clock: Clock, dates: Dates) -> None:
-        self._store, self._clock, self._dates = store, clock, dates
+    def __init__(
+        self, store: PolicyStore, policies: Sequence[Policy], clock: Clock, dates: Dates, page: int = CHANGES
+    ) -> None:
+        self._store, self._clock, self._dates, self._page = store, clock, dates, page
         self._groups: dict[str, list[Policy]] = defaultdict(list)
         for policy in policies:
             self._groups[policy.group].append(policy)
@@ -170,7 +172,7 @@ class Monitor:
             policies, now = {policy.name: policy for policy in self._groups[name]}, self._clock()
             group = here.enter(name, now)
             now = max(now, group.clock)
-            changes, ran.more = here.changes(group.cursor, CHANGES)
+            changes, ran.more = here.changes(group.cursor, self._page)
             moment = min(now, max(group.clock, changes[-1].at)) if ran.more else now
             kept = self._begin(here, group)
             found = {p: self._evaluated(policy, kept[p], changes, moment) for p, policy in policies.items()}
