@@ -50,7 +50,7 @@ def mapping_file(name: str, config: Config) -> Path:
     for candidate in candidates:
         if candidate.is_file():
             return candidate
-    known = sorted({p.stem for f in folders if f.is_dir() for p in f.glob("*.xml")})
+    known = sorted({p.stem for f in folders if f.is_dir() for p in f.glob("*.xml")} - {"policies"})
     raise ConfigError(
         f"There is no mapping {name!r}.", where=str(config.path), fix=f"Use one of {', '.join(known)}, or a file name."
     )
@@ -89,11 +89,11 @@ def chosen_view(config: Config, preset: str = "") -> View | None:
     return chosen(mapping, preset or config.visibility.preset, config.visibility.only)
 
 
-def open_store(url: str) -> ActivityStore:
+def open_store(url: str, clock: Clock = system_clock) -> ActivityStore:
     """The database of an activity server. Raises ConfigError, StorageError, Unreachable."""
     from syncengine.store.activities import Activities
 
-    return Activities(url)
+    return Activities(url, clock)
 
 
 def is_remote(config: Config) -> bool:
@@ -139,10 +139,11 @@ def embedded(
     generic_owner: str,
     clock: Clock = system_clock,
     files: ContentFiles | None = None,
+    by: str = "",
 ) -> ActivityServer:
     from syncengine.services.activities import Activities
 
-    return Activities(store, user, generic_owner, clock, files)
+    return Activities(store, user, generic_owner, clock, files, by)
 
 
 def alarm_channels(config: Config) -> list[Callable[[Message], None]]:

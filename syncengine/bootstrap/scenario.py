@@ -15,11 +15,13 @@ from syncengine.bootstrap import embedded, open_store, read_mapping
 from syncengine.config import mapping_folder
 from syncengine.model.directory import Directory, RecordKey
 from syncengine.model.mapping import Mapping
+from syncengine.model.policies import Policy
 from syncengine.model.scenario import Scenario, Step, Verdict
-from syncengine.ports import ActivityServer, ClientState, Pim
-from syncengine.times import Clock
+from syncengine.ports import ActivityServer, ClientState, Pim, Sender
+from syncengine.times import Clock, system_clock
 
 if TYPE_CHECKING:
+    from syncengine.services.policies.monitor import PolicyStore
     from syncengine.services.scenario.stage import Postbox
 
 STORY_LIMIT = 3_000_000
@@ -34,7 +36,10 @@ class _Stage:
 
         self.folder = folder
         shutil.copy(_empty_databases() / "activities.db", folder)
-        self.store = open_store(f"sqlite:///{folder}/activities.db")
+        self._url = f"sqlite:///{folder}/activities.db"
+        self._clock: Clock = system_clock
+        self._policy_store: PolicyStore | None = None
+        self.store = open_store(self._url, lambda: self._clock())  # noqa: PLW0108 - which is another one later
         self.contents = Contents(folder / "attachments", STORY_LIMIT)
 
     def mapping(self, name: str, edits: Sequence[tuple[str, str]]) -> Mapping:
@@ -76,6 +81,35 @@ class _Stage:
     def server(self, user: str, generic_owner: str, clock: Clock) -> ActivityServer:
         return embedded(self.store, user, generic_owner, clock=clock, files=self.contents)
 
+    def keep_time(self, clock: Clock) -> None:
+        self._clock = clock
+
+    def policies(self, xml: str) -> Sequence[Policy]:
+        from syncengine.bootstrap.policies import parse_policies
+
+        return parse_policies(xml.encode(), "the story's policies")
+
+    def policy_store(self) -> PolicyStore:
+        from syncengine.store.policies import Policies
+
+        self._policy_store = self._policy_store or Policies(self._url)
+        return self._policy_store
+
+    def restart(self) -> None:
+        if self._policy_store:
+            self._policy_store.close()
+        self._policy_store = None
+
+    def change_sender(self, clock: Clock) -> Sender:
+        from syncengine.bootstrap.policies import change_sender
+        from syncengine.services.scenario import GENERIC_OWNER
+
+        return change_sender(self.store, GENERIC_OWNER, clock)
+
+    def close(self) -> None:
+        self.restart()
+        self.store.close()
+
 
 @cache
 def _empty_databases() -> Path:
@@ -106,4 +140,4 @@ def _play(scenario: Scenario, steps: Sequence[Step]) -> Verdict:
         try:
             return play(scenario, steps, stage, (f"{n:08d}" for n in itertools.count(1)))
         finally:
-            stage.store.close()
+            stage.close()

@@ -49,6 +49,7 @@ COMMANDS = {
     "serve": ("syncengine.cli.server", "Serve the activity database over HTTP."),
     "worker": ("syncengine.cli.worker", "Send what waits in the queue, and carry out other background work."),
     "outbound": ("syncengine.cli.outbound", "Emails, pages and changes that leave: ask, list, hold, cancel, retry."),
+    "policies": ("syncengine.cli.policies", "Check, explain, replay and run the workflow policies of a server."),
     "message-id": ("syncengine.cli.identity", "Tell the stable key of Message-IDs or calendar UIDs, one per line."),
     "recurrence": ("syncengine.cli.recurrence", "Tell which of the server's series recurrence rules become."),
     "scenario": ("syncengine.cli.scenario", "Run scenario files: stories of what must happen."),

@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 
 from syncengine.config.outbound import OutboundConfig, read_outbound
 from syncengine.config.pagers import PagerConfig, read_pagers
+from syncengine.config.policies import PoliciesConfig, policies_config
 from syncengine.config.profiles import ProfileConfig, read_profiles
 from syncengine.config.reading import hint, is_secret, secret_of
 from syncengine.core.filters import read_only
@@ -157,6 +158,7 @@ class Config:
     outbound: OutboundConfig = field(default_factory=OutboundConfig)
     profiles: tuple[ProfileConfig, ...] = ()
     pagers: tuple[PagerConfig, ...] = ()
+    policies: PoliciesConfig = field(default_factory=PoliciesConfig)
 
     @property
     def secrets(self) -> tuple[Secret, ...]:
@@ -260,6 +262,7 @@ _SECTIONS: Mapping[str, Mapping[str, str]] = {
         "metrics_everywhere": _FLAG,
     },
     "visibility": {"preset": _TEXT, "only": _TABLES},
+    "policies": {"path": _TEXT},
     "pim": {
         "name": _TEXT,
         "connector": _TEXT,
@@ -323,6 +326,7 @@ class _Reader:
         folder = self._section(raw, "folder").get("path", "")
         history = HistoryConfig(**self._section(raw, "history"))
         visibility = self._visibility(self._section(raw, "visibility"))
+        workflow = policies_config(self._section(raw, "policies"), self.folder)
         alarm, log = self._alarm(raw), self._log(self._section(raw, "log"))
         agent_values = self._section(raw, "agent")
         agent, metrics = _agent(agent_values), self._metrics(agent_values)
@@ -364,6 +368,7 @@ class _Reader:
             outbound,
             profiles,
             pagers,
+            workflow,
         )
 
     def _brakes(self, raw: Mapping[str, Any]) -> Brakes:

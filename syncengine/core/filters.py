@@ -99,8 +99,8 @@ def _holds(condition: Condition, values: Values, kind: FieldType, me: str) -> bo
     if condition.comparison in (Comparison.EMPTY, Comparison.FILLED):
         return unset is (condition.comparison is Comparison.EMPTY)
     texts = (me,) if condition.function == ME else condition.values
-    wanted = [_ordered(v) for text in texts for v in _single(from_json(text, kind))]
-    present = [_ordered(v) for v in _single(actual)]
+    wanted = [comparable(v) for text in texts for v in members(from_json(text, kind))]
+    present = [comparable(v) for v in members(actual)]
     if condition.comparison is Comparison.GE:
         return not unset and all(p >= w for p in present for w in wanted)  # type: ignore[operator]
     if condition.comparison is Comparison.LE:
@@ -108,11 +108,13 @@ def _holds(condition: Condition, values: Values, kind: FieldType, me: str) -> bo
     return any(p in wanted for p in present) is not (condition.comparison is Comparison.NE)
 
 
-def _single(value: Value) -> tuple[object, ...]:
+def members(value: Value) -> tuple[object, ...]:
+    """A list's members; another value is its own only one."""
     return value if isinstance(value, tuple) else (value,)
 
 
-def _ordered(value: object) -> object:
+def comparable(value: object) -> object:
+    """A date as its midnight in UTC, so that it can be compared with an instant."""
     if isinstance(value, date) and not isinstance(value, datetime):
         return datetime.combine(value, time(), UTC)
     return value

@@ -21,6 +21,7 @@ their client's own records, without the server: `adds_offline`, `sets_offline`, 
 `explains`, `knows`, `has_mail`, `suggests`, `has_issue`. About records: `chooses`, `edits_record`, `undoes_edit`,
 `keeps_edit`, `removes_record`, `pins`, and `finds`, `counts`, `has_record`, `has_no_record`, `has_under` to check.
 About conflicts: `resolves`, `forgets_answer`, `edits_mapping` (by an admin, as `mapping_edits`), and `copies` to check.
+About workflow policies: `monitors`, `carries_out`, `restarts_monitor`, `edits_policies`, `says_policy`, `replays`.
 
 * `saves`: a new item. `uid`, `kind` (event or todo), then properties as in RFC 5545, `start`, `end`, `percent` and
   `body` in short; `lines`: whole content lines; or everything as `text`. `changes`: the same for an item that is
@@ -66,6 +67,15 @@ About conflicts: `resolves`, `forgets_answer`, `edits_mapping` (by an admin, as 
 * Records go by `type` and `id`. `chooses = { preset, only }`: what the user works with from now on, as in the
   configuration; `counts`: how much a choice would give, per type [complete, incomplete]. `has_under`: the activities
   kept on the client under a record, `complete` and `incomplete` by subject, `without` these fields.
+* Workflow policies: the story gives them as `policies`, in XML as `mappings/policies.xsd` has it. `monitors`: every
+  group is run, and `asks` for just these requests, in order: an `email` (its addresses), `page` (an employee) or
+  `change` (an activity by its name, another record by its id, or "new"), and of each what is to be checked: `policy`,
+  `subject`, `text`, `html`, `digits`, `set`, `profile`, `key`, `priority`. `stopped`: words of why policies were
+  stopped; `faults`: words of what could not be asked for. `batch = true`: batch policies look at all records.
+  `killed = true`: it dies right before the end. `carries_out`: the changes asked for are made. `restarts_monitor`: it
+  begins anew. `edits_policies`: an admin replaces texts of the file. `says_policy`: what is known of a record and a
+  `policy`: `matches`, `holds` (of each condition), `waiting`, `acts`, `last_acted` (moments), `because`. `replays`:
+  what the policies would have asked for in the `last` so many minutes.
 * `sees`: an item with these values, these `lines`, and `without` these properties.
 
 `[users.NAME]` says what is special about a user: `share_new`, `share_existing` (lists of kinds), `addresses`, `zone`;
@@ -97,6 +107,7 @@ VERBS = (
     "sees", "sees_nothing_of", "server_has", "server_has_nothing_of", "server_count", "holds", "explains",
     "chooses", "edits_record", "undoes_edit", "keeps_edit", "removes_record", "pins",
     "finds", "counts", "has_record", "has_no_record", "has_under",
+    "monitors", "carries_out", "restarts_monitor", "edits_policies", "says_policy", "replays",
 )  # fmt: skip
 _A_TABLE, _WORDS = "a table, { … }", "a text, or a list of texts"
 _SHAPES: dict[str, tuple[str, tuple[type, ...]]] = {
@@ -116,16 +127,16 @@ _SHAPES: dict[str, tuple[str, tuple[type, ...]]] = {
     "syncs": (f'{_A_TABLE}, or "somehow"', (dict, str)),
     **dict.fromkeys(("unshares", "disconnects", "retries", "ignores", "forgets_answer"), ("a text", (str,))),
     "shares": (f"a text, or {_A_TABLE}", (str, dict)),
-    **dict.fromkeys(("reconnects", "renumbers_mail"), ("true", (bool,))),
+    **dict.fromkeys(("reconnects", "renumbers_mail", "carries_out", "restarts_monitor"), ("true", (bool,))),
     "confirms": (f"true, or {_A_TABLE}", (bool, dict)),
     "removes": (f"{_WORDS}, or {_A_TABLE}", (str, list, dict)),
     "reverts": (f"true, or {_A_TABLE}", (bool, dict)),
     "replaces_calendar": ("a list of tables", (list,)),
-    "edits_mapping": ('[["old", "new"], …]', (list,)),
+    **dict.fromkeys(("edits_mapping", "edits_policies"), ('[["old", "new"], …]', (list,))),
     "server_count": ("a number", (int,)),
     **dict.fromkeys(("days_pass", "minutes_pass"), ("a number", (int,))),
 }
-_NAMES = ("story", "requirements", "step", "users", "directory", "mapping", "mapping_edits")
+_NAMES = ("story", "requirements", "step", "users", "directory", "mapping", "mapping_edits", "policies")
 _SETTINGS = (
     "share_new", "share_existing", "addresses", "zone", "employee", "calendar", "mails_attendees", "scheduling",
     "save_mail", "most_bytes", "visibility", "brake",
@@ -169,6 +180,7 @@ def parse_scenario(text: str, file: str) -> Scenario:
         raw.get("directory"),
         raw.get("mapping", "default"),
         tuple((str(old), str(new)) for old, new in raw.get("mapping_edits", ())),
+        raw.get("policies", ""),
     )
 
 

@@ -32,6 +32,7 @@ class Scenario:
     directory: Mapping[str, Any] | None = None
     mapping: str = "default"
     mapping_edits: tuple[tuple[str, str], ...] = ()  # old text → new text in that file
+    policies: str = ""  # XML
 
 
 @dataclass(frozen=True)

@@ -145,6 +145,9 @@ class ActivityStore(Protocol):
     def savepoint(self) -> AbstractContextManager[None]:
         """Undoes only itself when left by an exception."""
 
+    def signed(self, by: str) -> None:
+        """Who makes the changes of this transaction that follow: an employee's id, or `policy A > B` (POL-1)."""
+
     def identity(self) -> str: ...
 
     def directory(self) -> Directory: ...

@@ -53,13 +53,21 @@ class Activities:
     """Implements `ports.ActivityServer` for one user."""
 
     def __init__(
-        self, store: ActivityStore, user: str, generic_owner: str, clock: Clock, files: ContentFiles | None = None
+        self,
+        store: ActivityStore,
+        user: str,
+        generic_owner: str,
+        clock: Clock,
+        files: ContentFiles | None = None,
+        by: str = "",
     ) -> None:
         """user: an employee's id or one of their addresses. generic_owner: the address (or id) of the employee who
         owns what nobody known owns (OWN-2). Both are looked up at every call: the directory may come later.
-        files: where contents of attachments are; None refuses them."""
+        files: where contents of attachments are; None refuses them. by: who signs what is changed; the user, if
+        nobody else."""
         self._store, self._user, self._generic_owner, self._clock = store, user, generic_owner, clock
         self._contents = Contents(store, files, clock)
+        self._by = by
 
     def greet(self) -> Greeting:
         """Raises ConfigError where user or generic owner are not in the directory."""
@@ -110,7 +118,9 @@ class Activities:
 
     def edit_record(self, edit: RecordEdit) -> EditAnswer:
         with self._store.transaction(write=True):
-            return visibility.edit(self._store, self._caller(), edit)
+            caller = self._caller()
+            self._store.signed(self._by or caller.id)
+            return visibility.edit(self._store, caller, edit)
 
     def activities(self) -> Iterator[Activity]:
         """Read page by page, each in a transaction of its own, so a slow reader holds nothing up."""
@@ -198,6 +208,7 @@ class Activities:
     def apply(self, commands: Sequence[Command]) -> Sequence[Outcome]:
         with self._store.transaction(write=True):
             caller, now = self._caller(), self._clock()
+            self._store.signed(self._by or caller.id)
             answers = dict(self._store.answers([command.id for command in commands], caller.id))
             known = set(answers)
             self._look_ahead(commands, caller)

@@ -31,15 +31,17 @@ from syncengine.core.visibility import parents, to_look_at
 from syncengine.errors import AlreadyThere, ItemError
 from syncengine.model.activity import SERVER_ONLY, Activity, Origin, field_type
 from syncengine.model.commands import NaturalKey
-from syncengine.model.directory import Directory, Employee, Pager, RecordKey
+from syncengine.model.directory import Directory, Employee, Pager, Record, RecordKey
 from syncengine.model.filters import View
+from syncengine.model.policies import Deed
 from syncengine.model.values import Json, Values, to_json
 from syncengine.model.visibility import Given
 from syncengine.store import engine as db
 from syncengine.store import server_contents, server_directory
 from syncengine.store import server_tables as t
+from syncengine.store.change_log import ChangeLog
 from syncengine.store.views import Position, Views, among
-from syncengine.times import iso
+from syncengine.times import Clock, iso, system_clock
 
 PAGE = 500
 """How many activities are looked at again at a time."""
@@ -53,6 +55,7 @@ class _Work:
 
     connection: sa.Connection
     number: int
+    log: ChangeLog
     absent: set[tuple[str, ...]] = field(default_factory=set)
     """Ids, integration ids, and owners with digests of descriptions, that no activity has, as `expect` found out."""
 
@@ -64,8 +67,9 @@ class _Work:
 class Activities:
     """Implements `ports.ActivityStore`. One may serve many threads; each has its own transaction."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, clock: Clock = system_clock) -> None:
         """Open the database, making or updating its tables. Raises StorageError, Unreachable, LoginRefused."""
+        self._clock = clock
         self._engine = db.open_engine(url)
         self._thread = threading.local()
         self._directory = Directory(version=-1)
@@ -76,9 +80,11 @@ class Activities:
         if getattr(self._thread, "work", None):
             raise RuntimeError("a transaction is open already")
         with db.transaction(self._engine, write=write) as connection:
-            self._thread.work = _Work(connection, _next_number(connection) if write else 0)
+            number, logging = _next_number(connection) if write else (0, False)
+            self._thread.work = work = _Work(connection, number, ChangeLog(connection, number, on=logging))
             try:
                 yield
+                work.log.write()
             finally:
                 self._thread.work = None
 
@@ -96,7 +102,7 @@ class Activities:
     @contextmanager
     def savepoint(self) -> Iterator[None]:
         try:
-            with self._connection.begin_nested():
+            with self._connection.begin_nested(), self._work.log.savepoint():
                 yield
         except sa.exc.DataError as e:
             raise ItemError("The database cannot hold one of the values.", fix="shorten or correct it") from e
@@ -108,6 +114,9 @@ class Activities:
                 yield
         except sa.exc.IntegrityError as e:
             raise _already_there(activity) from e
+
+    def signed(self, by: str) -> None:
+        self._work.log.by = by
 
     # --- the server itself ---
 
@@ -133,7 +142,7 @@ class Activities:
         old = self.directory()
         changed = server_directory.put(self._connection, old, directory, self._work.number)
         paged = server_directory.put_pagers(self._connection, directory.employees)
-        return self._records_changed(old, changed) or paged
+        return self._records_changed(old, changed, directory.records) or paged
 
     def pager(self, employee_id: str) -> Pager | None:
         return server_directory.pagers(self._connection, [employee_id]).get(employee_id)
@@ -143,13 +152,14 @@ class Activities:
         if key not in old.records:
             return False
         server_directory.remove(self._connection, key, self._work.number)
-        return self._records_changed(old, {key})
+        return self._records_changed(old, {key}, {})
 
-    def _records_changed(self, old: Directory, changed: set[RecordKey]) -> bool:
+    def _records_changed(self, old: Directory, changed: set[RecordKey], now: Mapping[RecordKey, Record]) -> bool:
         if not changed:
             return False
         grown = t.meta.c.directory_version + 1
         self._connection.execute(sa.update(t.meta).values(directory_version=grown))
+        self._work.log.records(old.records, now, changed, self._clock())
         if self._work.views.any:
             moved = self._work.views.records_changed(old, self.directory(), changed)
             for employee_id, keys in moved.items():
@@ -292,7 +302,9 @@ class Activities:
         self._now_there(activity)
         self._work.views.activity_changed(activity, new=True)
         self._relist(activity.id, {}, activity.values, at)
-        return _activity(stored)
+        added = _activity(stored)
+        self._work.log.activity(Deed.ADDED, None, added, at)
+        return added
 
     def change(self, activity: Activity, at: datetime) -> None:
         found = self.get(activity.id)
@@ -310,8 +322,11 @@ class Activities:
         self._keep_overwritten(old, activity, at)
         self._relist(activity.id, old.values, activity.values, at)
         self._work.views.activity_changed(activity, new=False)
+        self._work.log.activity(Deed.UPDATED, old, activity, at)
 
     def remove(self, activity_id: str, at: datetime) -> None:
+        if self._work.log.on and (found := self.get(activity_id)) is not None and found[1]:
+            self._work.log.activity(Deed.DELETED, None, found[0], at)
         tombstone = {"deleted": 1, "version": t.activity.c.version + 1, "updated": iso(at)}
         self._connection.execute(sa.update(t.activity).where(t.activity.c.id == activity_id).values(tombstone))
         server_contents.unlist(self._connection, activity_id, at)
@@ -449,9 +464,11 @@ def _already_there(activity: Activity) -> AlreadyThere:
     )
 
 
-def _next_number(connection: sa.Connection) -> int:
-    grown = sa.update(t.meta).values(number=t.meta.c.number + 1).returning(t.meta.c.number)
-    return int(connection.execute(grown).scalar_one())
+def _next_number(connection: sa.Connection) -> tuple[int, bool]:
+    """The number of the change, and whether it is to be logged."""
+    grown = sa.update(t.meta).values(number=t.meta.c.number + 1).returning(t.meta.c.number, t.meta.c.logging)
+    number, logging = connection.execute(grown).one()
+    return int(number), bool(logging)
 
 
 def _activity(row: sa.RowMapping) -> Activity:

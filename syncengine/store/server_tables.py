@@ -35,6 +35,7 @@ meta = sa.Table(
     sa.Column("identity", sa.Text, nullable=False),
     sa.Column("number", sa.BigInteger, nullable=False),
     sa.Column("directory_version", sa.BigInteger, nullable=False),
+    sa.Column("logging", sa.SmallInteger, nullable=False, server_default="0"),  # 1: `act_change` is written
 )
 
 activity = sa.Table(

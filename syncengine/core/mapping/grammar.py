@@ -1,4 +1,4 @@
-"""Checks a mapping file's elements and attributes against the published schema, and says what is wrong in plain words.
+"""Checks an XML file's elements and attributes against the published schema, and says what is wrong in plain words.
 
 A validator gives up on the rest of an element at the first child it does not expect. So that one reading finds every
 mistake, what is misspelled is put right in the tree, as guessed, and the tree is checked again: its later mistakes
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 _XS = {"xs": "http://www.w3.org/2001/XMLSchema"}
 _MOST_REPAIRS = 100
-_SEE = "see mapping.xsd"
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -38,9 +37,9 @@ def nearest(word: str, choices: Iterable[str], form: str = "{}") -> str:
     return "choose one of: " + ", ".join(form.format(c) for c in sorted(known.values())) if known else "leave it out"
 
 
-def check(root: etree._Element, schema: bytes) -> list[Complaint]:
-    """All complaints of the schema. Changes the tree: see above."""
-    from lxml import etree  # noqa: PLC0415 - slow to import, needed only where a mapping is read
+def check(root: etree._Element, schema: bytes, name: str = "mapping.xsd") -> list[Complaint]:
+    """All complaints of the schema, the file `name`. Changes the tree: see above."""
+    from lxml import etree  # noqa: PLC0415 - slow to import, needed only where such a file is read
 
     definition = etree.fromstring(schema, etree.XMLParser(resolve_entities=False, no_network=True))
     validator = etree.XMLSchema(definition)
@@ -51,7 +50,8 @@ def check(root: etree._Element, schema: bytes) -> list[Complaint]:
         entries = list(validator.error_log)  # type: ignore[call-overload] # the stubs do not know it can be listed
         mistakes = (m for e in entries if (m := _misnomer(e, root, definition)))
         if (misnomer := next(mistakes, None)) is None:
-            return complaints + (list(_values(entries)) or [Complaint(e.line, e.message, _SEE) for e in entries])
+            found = list(_values(entries, definition))
+            return complaints + (found or [Complaint(e.line, e.message, f"see {name}") for e in entries])
         complaints += misnomer
     return complaints
 
@@ -106,9 +106,12 @@ def _attributes(tag: str, schema: etree._Element) -> set[str]:
     return found
 
 
-def _values(entries: list[etree._LogEntry]) -> Iterator[Complaint]:
+def _values(entries: list[etree._LogEntry], schema: etree._Element) -> Iterator[Complaint]:
     """Complaints about what is missing or has a wrong value."""
     for entry in entries:
+        if match := re.search(r"Element '([^']*)': No matching global declaration", entry.message):
+            must = " or ".join(f"<{el.get('name')}>" for el in schema.iterfind("xs:element", _XS))
+            yield Complaint(entry.line, f"the file's outermost element is <{match[1]}>", f"it must be {must}")
         for pattern, what, fix in _WORDS:
             if match := re.search(pattern, entry.message):
                 yield Complaint(entry.line, what.format(*match.groups()), fix(*match.groups()))
@@ -128,7 +131,17 @@ _WORDS: list[tuple[str, str, Callable[..., str]]] = [
         lambda tag, name: "write a name",
     ),
     (
-        _AT + r": '(.*)' is not a valid value of the atomic type 'xs:positiveInteger'",
+        _AT + r": \[facet 'pattern'\] The value '(.*)' is not accepted by the pattern",
+        '<{0} {1}="{2}"> cannot be read',
+        lambda tag, name, value: 'write a number and its unit, such as "90 s", "30 min", "2 h" or "1 d"',
+    ),
+    (
+        _AT + r": '(.*)' is not a valid value of the (?:atomic|union|local atomic) type 'xs:(?:dateTime|boolean)'",
+        '<{0} {1}="{2}"> cannot be read',
+        lambda tag, name, value: 'write true or false, or a moment such as "2026-03-02T09:00:00+01:00"',
+    ),
+    (
+        _AT + r": '(.*)' is not a valid value of the atomic type 'xs:(?:positive|nonNegative)Integer'",
         '<{0} {1}="{2}"> is no number above 0',
         lambda tag, name, value: 'write a whole number such as "1"',
     ),
@@ -151,11 +164,6 @@ _WORDS: list[tuple[str, str, Callable[..., str]]] = [
         r"Element '([^']*)': (?:Element|Character) content is not allowed",
         "<{0}> must be empty",
         lambda tag: "take out what is inside",
-    ),
-    (
-        r"Element '([^']*)': No matching global declaration",
-        "the file's outermost element is <{0}>",
-        lambda tag: "it must be <mapping>",
     ),
 ]
 """Message of the validator → what to say, and what to advise. Messages found by no row repeat one that was."""

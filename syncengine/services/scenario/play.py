@@ -51,6 +51,15 @@ from syncengine.services.scenario.deeds import (
 )
 from syncengine.services.scenario.issues import has_issue, ignores, minutes_pass, retries
 from syncengine.services.scenario.mail import has_mail, loses_mail, receives_mail, renumbers_mail
+from syncengine.services.scenario.policies import (
+    begin,
+    carries_out,
+    edits_policies,
+    monitors,
+    replays,
+    restarts_monitor,
+    says_policy,
+)
 from syncengine.services.scenario.records import (
     chooses,
     counts,
@@ -105,7 +114,9 @@ def _enter(here: Play, stack: ExitStack) -> None:
     directory = parse_directory(
         render.to_text(here.scenario.directory) if here.scenario.directory else DIRECTORY, here.scenario.file
     )
+    here.stage.keep_time(lambda: here.now)
     here.stage.put_directory(directory)
+    begin(here)
     for name in here.scenario.users:
         settings = here.scenario.settings.get(name, {})
         employee = directory.employee_by_id(settings.get("employee", name))
@@ -232,4 +243,10 @@ _VERBS: Mapping[str, Callable[[Play, Actor, Any], None]] = {
     "pins": pins,
     "removes_record": removes_record,
     "undoes_edit": undoes_edit,
+    "monitors": monitors,
+    "carries_out": carries_out,
+    "restarts_monitor": restarts_monitor,
+    "edits_policies": edits_policies,
+    "says_policy": says_policy,
+    "replays": replays,
 }

@@ -13,9 +13,12 @@ from syncengine.errors import ItemError, Unreachable
 from syncengine.model.activity import DERIVED
 from syncengine.model.directory import Directory, RecordKey
 from syncengine.model.mapping import Mapping as MappingFile
+from syncengine.model.outbound import Request
 from syncengine.model.pim import Missing, Resource
+from syncengine.model.policies import Policy
 from syncengine.model.scenario import Scenario
-from syncengine.ports import ActivityServer, ClientState, Mailbox, Pim
+from syncengine.ports import ActivityServer, ClientState, Mailbox, Pim, Sender
+from syncengine.services.policies.monitor import PolicyStore
 from syncengine.times import Clock
 
 DIRECTORY = """{
@@ -63,6 +66,18 @@ class Stage(Protocol):
     def remove_record(self, key: RecordKey) -> None: ...
 
     def server(self, user: str, generic_owner: str, clock: Clock) -> ActivityServer: ...
+
+    def keep_time(self, clock: Clock) -> None:
+        """What the server's own clock says."""
+
+    def policies(self, xml: str) -> Sequence[Policy]: ...
+
+    def policy_store(self) -> PolicyStore: ...
+
+    def restart(self) -> None:
+        """The monitor of the policies is another one from now on."""
+
+    def change_sender(self, clock: Clock) -> Sender: ...
 
 
 class Untrue(Exception):
@@ -116,6 +131,8 @@ class Play:
     actors: dict[str, Actor] = field(default_factory=dict)
     activities: dict[str, str] = field(default_factory=dict)  # a story's name for an activity → its id
     now: datetime = START
+    policies: str = ""  # as they are worded now
+    asked: list[Request] = field(default_factory=list)  # by policies, and not carried out yet
 
 
 # --- finding things --------------------------------------------------------------------------------------------------

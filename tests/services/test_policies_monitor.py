@@ -1,0 +1,244 @@
+"""The monitor on a real database: pages, groups, what it keeps, and changes carried out (POL-1)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from syncengine.bootstrap.policies import change_sender, parse_policies
+from syncengine.core.policies.template import ISO
+from syncengine.model.activity import Activity
+from syncengine.model.directory import Account, Directory, RecordType
+from syncengine.model.outbound import Change, Request, Verdict
+from syncengine.model.policies import Did
+from syncengine.services.policies.monitor import Monitor
+from syncengine.services.policies.telling import listed
+from syncengine.store.activities import Activities as Store
+from syncengine.store.policies import Policies
+from tests.activity_servers import GENERIC, filled_store
+
+BEGIN = datetime(2026, 3, 1, 8, tzinfo=UTC)
+MAIL = "<send-email><to>a@example.com</to><subject>{{ record.description }}</subject><text>-</text></send-email>"
+
+
+class Desk:
+    def __init__(self, url: str) -> None:
+        filled_store(url).close()
+        self.now = BEGIN
+        self.store, self.policies = Store(url, lambda: self.now), Policies(url, page=2)
+        self.page = 1000
+        self.xml = ""
+
+    def worded(self, *policies: str) -> None:
+        self.xml = f"<policies>{''.join(policies)}</policies>"
+
+    def monitor(self) -> Monitor:
+        return Monitor(self.policies, parse_policies(self.xml.encode(), "test"), lambda: self.now, ISO, self.page)
+
+    def run(self, group: str = "default", *, batch: bool = False) -> list[str]:
+        return [r.content.subject for r in self.monitor().run(group, batch=batch).asked]  # type: ignore[union-attr]
+
+    def add(self, *names: str, **values: str) -> None:
+        with self.store.transaction(write=True):
+            for name in names:
+                self.store.add(Activity(name, 1, {"owner": "e-ann", "description": name, **values}), self.now)
+
+    def close(self) -> None:
+        self.store.close()
+        self.policies.close()
+
+
+@pytest.fixture
+def desk(database_url: str) -> Iterator[Desk]:
+    found = Desk(database_url)
+    yield found
+    found.close()
+
+
+def policy(
+    name: str = "p", group: str = "default", conditions: str = '<condition comparison="is added"/>', **more: str
+) -> str:
+    said = "".join(f' {n}="{v}"' for n, v in more.items())
+    return f'<policy name="{name}" group="{group}" record="activity"{said}>{conditions}{MAIL}</policy>'
+
+
+def test_a_long_log_is_read_in_pages_and_time_does_not_run_ahead_of_them(desk: Desk) -> None:
+    """Within a page nothing later than its last change is known; what a later page breaks must not be acted on."""
+    desk.page = 2
+    open_ = '<condition field="status" comparison="eq" value="Open"/>'
+    desk.worded(policy("kept", conditions=open_, duration="1 h"), policy("new"))
+    desk.run()
+    desk.add("a", "b", "c", status="Open")
+    desk.now += timedelta(minutes=30)
+    for n in range(5):
+        desk.add(f"d{n}")
+    with desk.store.transaction(write=True):
+        found = desk.store.get("b")
+        assert found
+        desk.store.change(replace(found[0], version=2, values={"owner": "e-ann", "description": "b"}), desk.now)
+    desk.now += timedelta(hours=3)
+    assert desk.run() == ["a", "b", "c", *(f"d{n}" for n in range(5)), "a", "c"]
+    assert desk.run() == []
+
+
+def test_groups_read_the_log_each_for_itself(desk: Desk) -> None:
+    desk.worded(policy("p", "one"), policy("q", "two"))
+    assert (desk.run("one"), desk.run("two")) == ([], [])
+    desk.add("a")
+    assert desk.run("one") == ["a"]
+    desk.add("b")
+    assert desk.run("two") == ["a", "b"]
+    assert desk.run("one") == ["b"]
+
+
+def test_what_has_nothing_to_do_is_seen_without_a_lock(desk: Desk) -> None:
+    open_ = '<condition field="status" comparison="eq" value="Open"/>'
+    desk.worded(policy(conditions=open_, duration="1 h"))
+    assert desk.monitor().due() == ["default"]
+    desk.run()
+    assert desk.monitor().due() == []
+    desk.add("a", status="Open")
+    assert desk.monitor().due() == ["default"]
+    desk.run()
+    assert desk.monitor().due() == []
+    desk.now += timedelta(minutes=59)
+    assert desk.monitor().due() == []
+    desk.now += timedelta(minutes=1)
+    assert desk.monitor().due() == ["default"]
+    assert desk.run() == ["a"]
+    assert desk.monitor().due() == []
+    desk.worded(policy(conditions=open_, duration="2 h"))
+    assert desk.monitor().due() == ["default"]
+
+
+def test_a_policy_that_moves_to_another_group_begins_anew_there(desk: Desk) -> None:
+    open_ = '<condition field="status" comparison="eq" value="Open"/>'
+    desk.worded(policy("p", "one", open_, duration="1 h"), policy("q", "two"))
+    desk.monitor().run("one")
+    desk.monitor().run("two")
+    desk.add("a", status="Open")
+    desk.run("one")
+    desk.worded(policy("p", "two", open_, duration="1 h"), policy("r", "one"))
+    desk.run("two")
+    desk.run("one")
+    desk.now += timedelta(hours=2)
+    assert (desk.run("one"), desk.run("two")) == ([], ["a"]), "the change is read by the group for the first time"
+
+
+def test_groups_that_are_gone_end_and_old_changes_go(desk: Desk) -> None:
+    desk.worded(policy("p", "one"), policy("q", "two"))
+    desk.run("one")
+    desk.run("two")
+    desk.add("a")
+    desk.run("one")
+    desk.now += timedelta(days=31)
+    desk.monitor().tidy()
+    with desk.policies.transaction(write=False) as here:
+        assert here.newest(), "the second group has not read it"
+    desk.worded(policy("p", "one"))
+    desk.monitor().tidy()
+    with desk.policies.transaction(write=False) as here:
+        assert (list(here.groups()), here.newest()) == (["one"], 0)
+
+
+def test_a_batch_reads_every_activity_page_by_page(desk: Desk) -> None:
+    desk.add("a", "b", "c", "d", "e", status="Open")
+    with desk.store.transaction(write=True):
+        desk.store.remove("c", desk.now)
+    desk.worded(
+        policy(conditions='<condition field="status" comparison="eq" value="Open"/>', batch="true", interval="0 s")
+    )
+    desk.run()
+    desk.add("f", status="Open")
+    assert desk.run() == []
+    assert sorted(desk.run(batch=True)) == ["a", "b", "d", "e", "f"]
+    desk.now += timedelta(seconds=1)
+    assert sorted(desk.run(batch=True)) == ["a", "b", "d", "e", "f"], "no interval"
+
+
+def test_a_batch_holds_a_duration_against_earlier_batches(desk: Desk) -> None:
+    desk.worded(
+        policy(conditions='<condition field="status" comparison="eq" value="Open"/>', batch="true", duration="1 h")
+    )
+    desk.add("a", status="Open")
+    assert desk.run(batch=True) == []
+    desk.now += timedelta(minutes=59)
+    assert desk.run(batch=True) == []
+    desk.now += timedelta(minutes=1)
+    assert desk.run(batch=True) == ["a"]
+
+
+def test_a_restored_state_asks_for_nothing_twice(desk: Desk) -> None:
+    """The ids follow from the occasion: even a cursor set back inserts nothing."""
+    desk.worded(policy())
+    desk.run()
+    with desk.policies.transaction(write=True) as here:
+        before = here.enter("default", desk.now)
+    desk.add("a")
+    assert desk.run() == ["a"]
+    with desk.policies.transaction(write=True) as here:
+        here.move(before)
+        kept = here.kept("default")["p"]
+        here.keep("p", "default", kept, replace(kept, state=replace(kept.state, acted={})))
+    assert desk.run() == []
+
+
+def test_the_list_tells_what_each_policy_does(desk: Desk) -> None:
+    desk.worded(policy("p"), policy("q", conditions='<condition field="status" comparison="not null"/>', quantity="9"))
+    desk.run()
+    desk.add("a", status="Open")
+    desk.now += timedelta(minutes=5)
+    desk.run()
+    p, q = listed(desk.policies, parse_policies(desk.xml.encode(), "test"))
+    assert (p["acted"], p["waiting"], p["last_acted"]) == (1, 0, "2026-03-01T08:00:00Z")
+    assert (q["acted"], q["waiting"], q["last_acted"]) == (0, 1, None)
+    assert q["monitored"] == "2026-03-01T08:05:00Z"
+    with desk.policies.transaction(write=False) as here:
+        assert [line.what for line in here.lines(["p"], 10)] == [Did.ACTED, Did.BEGUN]
+
+
+# --- changes that were asked for -------------------------------------------------------------------------------------
+
+
+def test_a_change_asked_for_is_made_once_and_signed(desk: Desk) -> None:
+    desk.worded(policy())
+    desk.run()
+    sender = change_sender(desk.store, GENERIC, lambda: desk.now)
+    new = Change("activity", "", {"owner": "e-ann", "description": "Call"}, "e-ann")
+    for _ in range(2):
+        request = Request("r1", new, "policy p")
+        assert sender.send(request, {}, lambda: None).verdict is Verdict.SENT
+    done = Change("activity", "a-r1", {"status": "Done"}, "e-ann")
+    for _ in range(2):
+        assert sender.send(Request("r2", done, "policy p > q"), {}, lambda: None).verdict is Verdict.SENT
+    account = Change("account", "a-1", {"name": "Renamed"})
+    assert sender.send(Request("r3", account, "policy p"), {}, lambda: None).verdict is Verdict.SENT
+    with desk.policies.transaction(write=False) as here:
+        changes, _ = here.changes(0, 100)
+    assert [(c.type, c.record, c.by) for c in changes] == [
+        (RecordType.ACTIVITY, "a-r1", "policy p"),
+        (RecordType.ACTIVITY, "a-r1", "policy p > q"),
+        (RecordType.ACCOUNT, "a-1", "policy p"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (Change("activity", "gone", {"status": "Done"}, "e-ann"), "no activity 'gone' any more"),
+        (Change("account", "gone", {"name": "x"}), "no account 'gone' any more"),
+        (Change("activity", "", {"owner": "e-ann", "account": "gone"}, "e-ann"), "gone"),
+        (Change("account", "a-1", {"nam": "x"}), 'did you mean "name"?'),
+    ],
+)
+def test_a_change_that_cannot_be_made_fails_for_good_and_says_why(desk: Desk, change: Change, words: str) -> None:
+    with desk.store.transaction(write=True):
+        desk.store.put_directory(Directory(accounts=(Account("a-1", "A"),)))
+    outcome = change_sender(desk.store, GENERIC, lambda: desk.now).send(
+        Request("r", change, "policy p"), {}, lambda: None
+    )
+    assert outcome.verdict is Verdict.NEVER
+    assert words in outcome.because
