@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from syncengine.bootstrap import embedded, is_remote, open_contents, open_store
 from syncengine.config import Config, mapping_folder
-from syncengine.core.policies.template import ISO, Dates
 from syncengine.errors import ConfigError
 from syncengine.model.policies import Policy
 from syncengine.times import Clock, system_clock
@@ -67,15 +66,11 @@ def open_policy_store(config: Config, stack: ExitStack) -> PolicyStore:
 
 def open_monitor(config: Config, stack: ExitStack, clock: Clock = system_clock) -> Monitor:
     """The monitor of the configured policies."""
+    from syncengine.bootstrap.senders_email import dates_of
     from syncengine.services.policies.monitor import Monitor
 
     policies = configured_policies(config)
-    return Monitor(open_policy_store(config, stack), policies, clock, dates(config))
-
-
-def dates(config: Config) -> Dates:
-    """How messages write dates and moments."""
-    return ISO
+    return Monitor(open_policy_store(config, stack), policies, clock, dates_of(config))
 
 
 def open_change_sender(config: Config, stack: ExitStack, clock: Clock = system_clock) -> ChangeSender:

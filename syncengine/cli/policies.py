@@ -123,6 +123,7 @@ def replay(
 
     As far back as changes are kept: from the first run of a group, 30 days at most."""
     from syncengine.bootstrap import policies as parts
+    from syncengine.bootstrap.senders_email import dates_of
     from syncengine.services.policies.telling import replayed
 
     now = system_clock()
@@ -131,7 +132,7 @@ def replay(
         config = read_config(config_path)
         found = _chosen(parts.configured_policies(config), names)
         store = parts.open_policy_store(config, stack)
-        would, first = replayed(store, found, begin, now, parts.dates(config))
+        would, first = replayed(store, found, begin, now, dates_of(config))
     if as_json:
         print_json({"since": iso(begin), "kept_since": iso(first) if first else None, "would": _would_json(would)})
         return 0

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from syncengine.core.outbound.dates import AS_STORED
 from syncengine.core.policies.conditions import happens, holds
 from syncengine.core.policies.evaluate import LONGEST_CHAIN, evaluate, signature
 from syncengine.core.policies.parse import parse
 from syncengine.core.policies.requests import asked
-from syncengine.core.policies.template import ISO
 from syncengine.errors import ConfigError
 from syncengine.model.directory import Account, Contact, Directory, Employee, Opportunity, RecordType
 from syncengine.model.outbound import Change as ChangeRecord
@@ -328,18 +328,20 @@ def occasion(found: Policy, **records: dict[str, object]) -> Occasion:
 
 
 def emails(found: Policy, **records: dict[str, object]) -> list[Email]:
-    return [r.content for r in asked(occasion(found, **records), PEOPLE, ISO).requests if isinstance(r.content, Email)]
+    return [
+        r.content for r in asked(occasion(found, **records), PEOPLE, AS_STORED).requests if isinstance(r.content, Email)
+    ]
 
 
 def test_the_same_occasion_asks_for_the_same_and_another_for_another() -> None:
     found = one()
-    first = asked(occasion(found, r={}), PEOPLE, ISO).requests
-    assert first == asked(occasion(found, r={}), PEOPLE, ISO).requests
+    first = asked(occasion(found, r={}), PEOPLE, AS_STORED).requests
+    assert first == asked(occasion(found, r={}), PEOPLE, AS_STORED).requests
     others = [
-        asked(Occasion(found, NINE + timedelta(seconds=1), occasion(found, r={}).waits, ""), PEOPLE, ISO),
-        asked(Occasion(found, NINE, {"r": Waiting(NINE, 2, 0, (), {})}, ""), PEOPLE, ISO),
-        asked(occasion(found, s={}), PEOPLE, ISO),
-        asked(occasion(one(name="q"), r={}), PEOPLE, ISO),
+        asked(Occasion(found, NINE + timedelta(seconds=1), occasion(found, r={}).waits, ""), PEOPLE, AS_STORED),
+        asked(Occasion(found, NINE, {"r": Waiting(NINE, 2, 0, (), {})}, ""), PEOPLE, AS_STORED),
+        asked(occasion(found, s={}), PEOPLE, AS_STORED),
+        asked(occasion(one(name="q"), r={}), PEOPLE, AS_STORED),
     ]
     assert len({first[0].id, *(o.requests[0].id for o in others)}) == 5
     assert first[0].asked_by == "policy p"
@@ -377,7 +379,7 @@ def test_a_subject_stays_one_line_and_html_is_escaped() -> None:
 def test_a_page_goes_to_each_employee() -> None:
     to = "<to relation='employees'/><to>ann@home.example</to>"
     page = f"<send-page key='k' priority='2'>{to}<text>{{{{ policy }}}}</text></send-page>"
-    found = asked(occasion(one(page), r={"employees": ["e2", "gone"]}), PEOPLE, ISO)
+    found = asked(occasion(one(page), r={"employees": ["e2", "gone"]}), PEOPLE, AS_STORED)
     assert [Page("e2", "p"), Page("e1", "p")] == [r.content for r in found.requests]
     assert {("k", 2)} == {(r.key, r.priority) for r in found.requests}
     assert len({r.id for r in found.requests}) == 2
@@ -395,9 +397,9 @@ def test_a_page_goes_to_each_employee() -> None:
 def test_an_activity_is_inserted_under_the_record(
     record: str, values: dict[str, object], under: dict[str, object]
 ) -> None:
-    fields = '<set field="description">Call {{ record.name }}</set><set field="due">2026-03-10</set>'
+    fields = '<set field="description">Call {{ record.id }}</set><set field="due">2026-03-10</set>'
     insert = f"<insert-activity>{fields}</insert-activity>"
-    (request,) = asked(occasion(one(insert, record=record), c1=values), PEOPLE, ISO).requests
+    (request,) = asked(occasion(one(insert, record=record), c1=values), PEOPLE, AS_STORED).requests
     assert isinstance(request.content, ChangeRecord)
     assert {
         "display_in": "Activities Only",
@@ -417,7 +419,7 @@ def test_changes_are_asked_for_one_by_one_and_with_their_chain() -> None:
         "a": Waiting(NINE, 1, 0, (), {"percent_complete": 1}),
         "b": Waiting(NINE, 1, 1, ("q",), {"percent_complete": 2}),
     }
-    requests = asked(Occasion(found, NINE, waits, ""), PEOPLE, ISO).requests
+    requests = asked(Occasion(found, NINE, waits, ""), PEOPLE, AS_STORED).requests
     assert [r.content.values["percent_complete"] for r in requests if isinstance(r.content, ChangeRecord)] == [2, 3]
     assert [r.asked_by for r in requests] == ["policy p", "policy q > p", "policy q > p"]
 

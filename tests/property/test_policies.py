@@ -21,8 +21,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from syncengine.core.outbound.dates import AS_STORED
 from syncengine.core.policies.evaluate import chain_of, evaluate, signature
-from syncengine.core.policies.template import ISO
 from syncengine.model.activity import Activity
 from syncengine.model.directory import RecordType
 from syncengine.model.policies import (
@@ -294,7 +294,7 @@ class Desk:
 
     def monitor(self, number: int, *, dies: bool = False) -> Monitor:
         store: Any = Mortal(self.monitors[number]) if dies else self.monitors[number]
-        return Monitor(store, [self.policy], lambda: at(self.tick), ISO)
+        return Monitor(store, [self.policy], lambda: at(self.tick), AS_STORED)
 
     def run(self, tick: int, how: str = "one") -> None:
         self.tick = tick

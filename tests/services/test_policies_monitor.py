@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from syncengine.bootstrap.policies import change_sender, parse_policies
-from syncengine.core.policies.template import ISO
+from syncengine.core.outbound.dates import AS_STORED
 from syncengine.model.activity import Activity
 from syncengine.model.directory import Account, Directory, RecordType
 from syncengine.model.outbound import Change, Request, Verdict
@@ -36,7 +36,7 @@ class Desk:
         self.xml = f"<policies>{''.join(policies)}</policies>"
 
     def monitor(self) -> Monitor:
-        return Monitor(self.policies, parse_policies(self.xml.encode(), "test"), lambda: self.now, ISO, self.page)
+        return Monitor(self.policies, parse_policies(self.xml.encode(), "test"), lambda: self.now, AS_STORED, self.page)
 
     def run(self, group: str = "default", *, batch: bool = False) -> list[str]:
         return [r.content.subject for r in self.monitor().run(group, batch=batch).asked]  # type: ignore[union-attr]

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 from syncengine.errors import ItemError
-from syncengine.times import Moment, parse_moment
+from syncengine.times import Moment, iso, parse_moment
 
 DATE = "%Y-%m-%d"
 MOMENT = "%Y-%m-%d %H:%M"
@@ -37,6 +37,18 @@ class Dates:
         if value.tzinfo:
             value = value.astimezone(self.zone or UTC)
         return _written(value, form or self.moment)
+
+
+class AsStored(Dates):
+    """As the database and the wire write them: for values, not for people."""
+
+    __slots__ = ()
+
+    def shown(self, value: Moment, form: str = "") -> str:
+        return _written(value, form) if form else iso(value)
+
+
+AS_STORED = AsStored()
 
 
 def _written(value: Moment, form: str) -> str:

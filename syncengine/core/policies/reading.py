@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 from syncengine.core import xml_source
 from syncengine.core.filters import RECORD_FIELDS
 from syncengine.core.mapping.grammar import Complaint, nearest
-from syncengine.core.policies import template
+from syncengine.core.outbound import template
 from syncengine.model.directory import RecordType
 from syncengine.model.policies import (
     Action,

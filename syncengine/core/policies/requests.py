@@ -11,9 +11,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
+from syncengine.core.filters import RECORD_FIELDS
+from syncengine.core.outbound.dates import AS_STORED, Dates
+from syncengine.core.outbound.template import render
 from syncengine.core.policies.conditions import field_type
 from syncengine.core.policies.evaluate import signature
-from syncengine.core.policies.template import ISO, Dates, render
 from syncengine.errors import ItemError
 from syncengine.model.directory import Contact, Directory, RecordType
 from syncengine.model.outbound import Change, Content, Email, Page, Request
@@ -107,7 +109,12 @@ class _Scene:
         """What templates may name."""
         kind = self.occasion.policy.type
         records = [
-            {"id": r, "type": kind.value, **{n: _readable(kind, n, raw) for n, raw in self._values(r).items()}}
+            {
+                **dict.fromkeys(RECORD_FIELDS[kind]),
+                **{n: _readable(kind, n, raw) for n, raw in self._values(r).items()},
+                "id": r,
+                "type": kind.value,
+            }
             for r in group
         ]
         return {"record": records[0], "records": records, "policy": self.occasion.policy.name, "at": self.occasion.at}
@@ -119,9 +126,9 @@ class _Scene:
         if not to:
             raise ItemError(f"nobody has an address: {_words(action.to)}", fix="name another recipient")
         places = self._places(group)
-        subject = " ".join(render(action.subject, places, self.dates, False).split())
-        text = render(action.text, places, self.dates, False)
-        return Email(to, subject, text, render(action.html, places, self.dates, True) if action.html else "")
+        subject = " ".join(render(action.subject, places, self.dates).split())
+        text = render(action.text, places, self.dates)
+        return Email(to, subject, text, render(action.html, places, self.dates, html=True) if action.html else "")
 
     def _addresses(self, to: Recipient, group: Sequence[str]) -> Iterator[str]:
         if not to.relation:
@@ -135,7 +142,7 @@ class _Scene:
         if not people:
             raise ItemError(f"no employee is known: {_words(action.to)}", fix="name another recipient")
         places = self._places(group)
-        text, digits = (render(one, places, self.dates, False) for one in (action.text, action.digits))
+        text, digits = (render(one, places, self.dates) for one in (action.text, action.digits))
         yield from (Page(employee, text, digits) for employee in people)
 
     def _employees(self, to: Recipient, group: Sequence[str]) -> Iterator[str]:
@@ -168,7 +175,7 @@ class _Scene:
 
     def _typed(self, templates: Mapping[str, str], kind: RecordType, record: str) -> dict[str, Json]:
         places = self._places([record])
-        filled = {name: render(text, places, ISO, False).strip() for name, text in templates.items()}
+        filled = {name: render(text, places, AS_STORED).strip() for name, text in templates.items()}
         return {name: to_json(from_json(text, field_type(kind, name))) for name, text in filled.items()}
 
     def _new_activity(self, action: InsertActivity, record: str) -> Change:

@@ -17,9 +17,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from syncengine.core.outbound.dates import Dates
 from syncengine.core.policies.evaluate import evaluate, evaluate_batch
 from syncengine.core.policies.requests import asked
-from syncengine.core.policies.template import Dates
 from syncengine.model.directory import Directory, RecordKey, RecordType
 from syncengine.model.outbound import Request
 from syncengine.model.policies import (

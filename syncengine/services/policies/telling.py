@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from syncengine.core.outbound.dates import Dates
 from syncengine.core.policies.conditions import before, happens, holds
 from syncengine.core.policies.evaluate import evaluate, ready
 from syncengine.core.policies.requests import asked
-from syncengine.core.policies.template import Dates
 from syncengine.errors import NotThere
 from syncengine.model.directory import RecordKey
 from syncengine.model.outbound import Change as ChangeRecord

@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import Any
 
-from syncengine.core.policies.template import ISO
+from syncengine.core.outbound.dates import AS_STORED
 from syncengine.model.directory import RecordKey, RecordType
 from syncengine.model.outbound import Change, Email, Page, Request, Verdict
 from syncengine.services.policies.monitor import Monitor, Pass, PolicyStore, Ran
@@ -84,13 +84,13 @@ def says_policy(here: Play, actor: Actor, details: Any) -> None:
 def replays(here: Play, actor: Actor, details: Any) -> None:
     """What would have been asked for in the `last` so many minutes."""
     since = here.now - timedelta(minutes=details["last"])
-    found, _ = replayed(here.stage.policy_store(), here.stage.policies(here.policies), since, here.now, ISO)
+    found, _ = replayed(here.stage.policy_store(), here.stage.policies(here.policies), since, here.now, AS_STORED)
     _check_requests(here, [r for one in found for r in one.requests], details.get("asks", []))
 
 
 def _monitor(here: Play, store: PolicyStore | None = None) -> Monitor:
     policies = here.stage.policies(here.policies)
-    return Monitor(store or here.stage.policy_store(), policies, lambda: here.now, ISO)
+    return Monitor(store or here.stage.policy_store(), policies, lambda: here.now, AS_STORED)
 
 
 def _run(here: Play, monitor: Monitor, *, batch: bool = False) -> Ran:
