@@ -1,4 +1,4 @@
 """The activity server's tables, from the first one on."""
 
-HEAD = "0006"
+HEAD = "0007"
 """The newest revision in `versions/`. A database at HEAD is opened without importing alembic."""
