@@ -13,8 +13,8 @@ import socket
 import ssl
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from syncengine.core.outbound.place import Place
@@ -62,12 +62,17 @@ class MailServer:
     def pop3(self) -> Offer:
         """Log in to the mailbox, and out again. Raises LoginRefused, Unreachable, SideError."""
         with self.explained():
-            server = _pop3(self)
+            server = _Pop3(self)
             try:
-                offer = _pop3_offer(self, server)
+                server.encrypt()
+                offer = _pop3_offer(server)
+                if self.secret is not None:
+                    _pop3_login(self, server)
+                    offer = replace(offer, messages=server.stat()[0])
                 server.quit()
             finally:
-                server.close()
+                with suppress(OSError):  # of a line that broke
+                    server.close()
             return offer
 
     @contextmanager
@@ -138,13 +143,20 @@ class SmtpConnection(smtplib.SMTP):
     """smtplib's, with an end to every wait, and without a way to speak in the clear to another machine."""
 
     def __init__(self, server: MailServer, monotonic: Callable[[], float] = time.monotonic) -> None:
-        self._server, self._monotonic = server, monotonic
+        self._server, self._monotonic, self._silence = server, monotonic, server.timeout
         self.until = monotonic() + server.patience
         super().__init__(server.place.host, server.place.port, timeout=server.timeout)
 
-    def allow(self, seconds: float) -> None:
-        """From now on, all that follows may take so long."""
-        self.until = self._monotonic() + seconds
+    def allow(self, seconds: float, *, silence: float = 0.0) -> None:
+        """From now on, all that follows may take so long, and the server may be silent for `silence`, or as always."""
+        self.until, self._silence = self._monotonic() + seconds, silence or self._server.timeout
+
+    def pour(self, piece: bytes) -> None:
+        """Part of a message. Raises OSError; an answer that came meanwhile can still be read."""
+        if self.sock is None:
+            raise ConnectionError("the connection is closed")
+        self.sock.settimeout(self._left())
+        self.sock.sendall(piece)
 
     @property
     def encrypted_by(self) -> str:
@@ -225,7 +237,7 @@ class SmtpConnection(smtplib.SMTP):
         left = self.until - self._monotonic()
         if left <= 0:
             raise TimeoutError
-        return min(left, self._server.timeout)
+        return min(left, self._silence)
 
 
 class _Timed(io.RawIOBase):
@@ -263,6 +275,15 @@ class _Pop3(poplib.POP3):
             plain.close()
             raise
 
+    def encrypt(self) -> None:
+        """By STLS, unless it is so from the beginning."""
+        if self._server.place.tls_at_once:
+            return
+        if "STLS" in _capabilities(self):
+            self.stls(self._server.context())
+        elif not self._server.place.on_this_machine:
+            raise self._server.no_encryption()
+
     def _getline(self) -> tuple[bytes, int]:
         if not isinstance(getattr(self.file, "raw", None), _Timed):
             self.file.close()
@@ -276,25 +297,8 @@ class _Pop3(poplib.POP3):
         return min(left, self._server.timeout)
 
 
-def _pop3(server: MailServer) -> _Pop3:
-    connection = _Pop3(server)
-    try:
-        if not server.place.tls_at_once:
-            if "STLS" in _capabilities(connection):
-                connection.stls(server.context())
-            elif not server.place.on_this_machine:
-                raise server.no_encryption()
-        _pop3_login(server, connection)
-    except BaseException:
-        connection.close()
-        raise
-    return connection
-
-
 def _pop3_login(server: MailServer, connection: _Pop3) -> None:
-    if server.secret is None:
-        return
-    secret = server.secret()
+    secret = server.secret() if server.secret else ""
     try:
         if server.oauth2:
             words = base64.b64encode(f"user={server.username}\1auth=Bearer {secret}\1\1".encode()).decode()
@@ -322,11 +326,10 @@ def _pop3_token(connection: _Pop3, words: str) -> None:
             connection._shortcmd("")  # type: ignore[attr-defined]
 
 
-def _pop3_offer(server: MailServer, connection: _Pop3) -> Offer:
+def _pop3_offer(connection: _Pop3) -> Offer:
     offered = _capabilities(connection)
-    waiting = connection.stat()[0] if server.secret is not None else None
     tls = connection.sock.version() or "" if isinstance(connection.sock, ssl.SSLSocket) else ""
-    return Offer(tls=tls, auth=tuple(offered.get("SASL", ())), uidl="UIDL" in offered, messages=waiting)
+    return Offer(tls=tls, auth=tuple(offered.get("SASL", ())), uidl="UIDL" in offered)
 
 
 def _capabilities(connection: _Pop3) -> dict[str, list[str]]:

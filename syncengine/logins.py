@@ -6,7 +6,9 @@ from dataclasses import replace
 
 from syncengine.bootstrap import is_remote, mailer, open_server
 from syncengine.bootstrap.pims import open_pim
+from syncengine.bootstrap.senders_email import log_in
 from syncengine.config import ALARM, SERVER, Config
+from syncengine.config.profiles import POP3_LOGIN, ProfileConfig
 from syncengine.errors import ConfigError
 from syncengine.model.pim import Kind
 from syncengine.secrets import Secret, in_keyring
@@ -26,17 +28,33 @@ def account(config: Config, name: str) -> Secret:
         return config.server.token or in_keyring(name, "server.token")
     if name == ALARM and config.alarm and config.alarm.smtp:
         return config.alarm.password or in_keyring(name, "alarm.password")
+    if profile := _profile(config, name):
+        return profile.login(name)
     pim = next((p for p in config.pims if p.name == name), None)
     if pim is None:
-        known = ", ".join([*(p.name for p in config.pims if p.url), *([SERVER] if is_remote(config) else [])])
-        raise ConfigError(
-            f"There is no PIM named {name!r}.",
-            where=str(config.path),
-            fix=f"You can log in to {known}." if known else "Nothing in this configuration needs a login.",
-        )
+        raise _unknown(config, name)
     if not pim.url:
         raise ConfigError(f"The PIM {name!r} is a folder; no password is needed for it.", where=str(config.path))
     return pim.password or in_keyring(name, f"pim[{name}].password")
+
+
+def _profile(config: Config, name: str) -> ProfileConfig | None:
+    """The communication profile a name is about: its own, or that of its POP3 mailbox."""
+    return next(
+        (p for p in config.profiles if name == p.name or (name == p.name + POP3_LOGIN and p.pop3)),
+        None,
+    )
+
+
+def _unknown(config: Config, name: str) -> ConfigError:
+    profiles = {secret.account for p in config.profiles for secret in p.secrets}
+    names = [*(p.name for p in config.pims if p.url), *sorted(profiles)]
+    known = ", ".join([*names, *([SERVER] if is_remote(config) else [])])
+    return ConfigError(
+        f"There is no PIM named {name!r}, and no communication profile.",
+        where=str(config.path),
+        fix=f"You can log in to {known}." if known else "Nothing in this configuration needs a login.",
+    )
 
 
 def try_login(config: Config, name: str, secret: str) -> None:
@@ -51,6 +69,11 @@ def try_login(config: Config, name: str, secret: str) -> None:
         return
     if name == ALARM and config.alarm:
         mailer(replace(config.alarm, password=given)).log_in()
+        return
+    if profile := _profile(config, name):
+        pop3 = name != profile.name
+        tried = replace(profile, pop3_password=given) if pop3 else replace(profile, password=given)
+        log_in(tried, pop3=pop3)
         return
     pim = open_pim(replace(next(p for p in config.pims if p.name == name), password=given))
     try:

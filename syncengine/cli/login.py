@@ -11,6 +11,7 @@ import click
 
 from syncengine.cli.output import command, config_option, json_option, print_json, read_config, wakes_agent
 from syncengine.config import ALARM, SERVER, Config
+from syncengine.config.profiles import POP3_LOGIN
 from syncengine.errors import ConfigError
 from syncengine.secrets import Secret, in_keyring
 
@@ -32,7 +33,7 @@ _SOURCES = {
 @command
 @wakes_agent()
 def login(name: str, config_path: Path | None, as_json: bool, piped: bool, no_check: bool) -> int:
-    """Keep the password or token of NAME, a PIM or "server", in the system keyring.
+    """Keep the password or token of NAME, a PIM, a communication profile or "server", in the system keyring.
 
     It is tried first; one that is refused is not kept. An OAuth 2 access token of a mailbox is given in the same way.
     """
@@ -53,7 +54,8 @@ def login(name: str, config_path: Path | None, as_json: bool, piped: bool, no_ch
     click.echo(f"The {word} of {name} is {'kept' if no_check else 'accepted, and kept'} in the system keyring.")
     if todo:
         how = _SOURCES.get(configured.source, "it is not named there")
-        click.echo(f"The configuration does not use it yet ({how}). Write into {_section(name)} of {config.path}:")
+        section = _section(config, name)
+        click.echo(f"The configuration does not use it yet ({how}). Write into {section} of {config.path}:")
         click.echo(f"    {todo}")
     return 0
 
@@ -64,7 +66,7 @@ def login(name: str, config_path: Path | None, as_json: bool, piped: bool, no_ch
 @json_option
 @command
 def logout(name: str, config_path: Path | None, as_json: bool) -> int:
-    """Delete the password or token of NAME, a PIM or "server", from the system keyring."""
+    """Delete the password or token of NAME, a PIM, a communication profile or "server", from the system keyring."""
     from syncengine import logins
 
     config = read_config(config_path)
@@ -93,12 +95,16 @@ def _read(question: str, *, piped: bool) -> str:
 
 
 def _takes_token(config: Config, name: str) -> bool:
-    return any(p.name == name and p.auth == "oauth2" for p in config.pims)
+    profiles = any(name in (p.name, p.name + POP3_LOGIN) and p.auth == "oauth2" for p in config.profiles)
+    return profiles or any(p.name == name and p.auth == "oauth2" for p in config.pims)
 
 
 def _to_write(kept: Secret) -> str:
     return f"{kept.where.rpartition('.')[2]} = {{ keyring = {json.dumps(kept.value, ensure_ascii=False)} }}"
 
 
-def _section(name: str) -> str:
-    return f"[{name}]" if name in (SERVER, ALARM) else f'the [[pim]] named "{name}"'
+def _section(config: Config, name: str) -> str:
+    if name in (SERVER, ALARM):
+        return f"[{name}]"
+    profile = next((p.name for p in config.profiles if name in (p.name, p.name + POP3_LOGIN)), None)
+    return f'the [[profile]] named "{profile}"' if profile else f'the [[pim]] named "{name}"'

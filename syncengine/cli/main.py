@@ -34,6 +34,7 @@ COMMANDS = {
     "remove": ("syncengine.cli.removal", "Remove what the product made and all that it keeps here."),
     "metrics": ("syncengine.cli.metrics", "Print figures for Prometheus."),
     "alarm": ("syncengine.cli.alarm", "Tell you when nothing succeeds for long, or something waits for you."),
+    "profile": ("syncengine.cli.profile", "List the communication profiles, or try whether one works."),
     "activities": ("syncengine.cli.server", "List the activities of the server the user may see."),
     "activity": ("syncengine.cli.server", "Add, change or delete an activity, as a user of the server would."),
     "attachments": ("syncengine.cli.attachments", "List the attachments of an activity, and save them."),

@@ -57,10 +57,15 @@ class ProfileConfig:
     def secrets(self) -> tuple[Secret, ...]:
         return tuple(s for s in (self.password, self.pop3_password) if s is not None)
 
+    @property
+    def has_own_pop3_password(self) -> bool:
+        return self.pop3_password is not None and self.pop3_password.account == self.name + POP3_LOGIN
+
     def login(self, name: str) -> Secret:
         """What `syncengine login` is about by this name; one in the keyring where the file names none."""
         if name.endswith(POP3_LOGIN) and name != self.name:
-            return self.pop3_password or in_keyring(name, f"{SECTION}[{self.name}].pop3_password")
+            own = self.pop3_password if self.has_own_pop3_password else None
+            return own or in_keyring(name, f"{SECTION}[{self.name}].pop3_password")
         return self.password or in_keyring(name, f"{SECTION}[{self.name}].password")
 
 
@@ -155,6 +160,9 @@ def _check_places(table: Table, smtp: str, pop3: str) -> None:
 def _check_logins(table: Table, profile: ProfileConfig) -> None:
     """Who gives one of a user name and a password means both."""
     if bool(profile.username) != (profile.password is not None):
-        table.faults.append(f"{table.where}.username and {table.where}.password belong together")
+        table.faults.append(
+            f"{table.where}.username and {table.where}.password belong together; write password = "
+            f'{{ keyring = "{profile.name}" }} and give it with "syncengine login {profile.name}"'
+        )
     if profile.pop3 and not (profile.pop3_username and profile.pop3_password):
         table.faults.append(f"{table.where}.pop3 needs pop3_username and pop3_password, or username and password")

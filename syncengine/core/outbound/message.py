@@ -18,6 +18,7 @@ from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime
 from hashlib import sha256
+from urllib.parse import quote
 
 from syncengine.core.outbound.address import Mailbox, mailbox
 from syncengine.errors import ItemError
@@ -31,6 +32,7 @@ _MESSAGE_ID = re.compile(r"<[!-;=?-~]+@[!-;=?-~]+>")
 _MEDIA_TYPE = re.compile(r"[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+")
 _ID_SIGNS = re.compile(r"[A-Za-z0-9_+-]+(?:\.[A-Za-z0-9_+-]+)*")
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~ -]*")
+_PLAIN_FILE = re.compile(r"[A-Za-z0-9 _.()+-]{1,60}")
 _LONG_WORD = re.compile(r"\S{60}")
 NOTIFY = ("success", "failure", "delay")
 MOST_REFERENCES = 50
@@ -234,11 +236,29 @@ def _file_head(file: File) -> bytes:
     if not _MEDIA_TYPE.fullmatch(file.media_type):
         raise ItemError(f"{file.media_type!r} is no media type.", where=file.name, fix="Write it as type/subtype.")
     plain = file.media_type.lower().partition("/")[0] in ("multipart", "message")  # those may not be base64
-    part = EmailMessage(policy=_POLICY)
-    part["Content-Type"] = "application/octet-stream" if plain else file.media_type
-    part.add_header("Content-Disposition", "attachment", filename=file.name or "file")
-    part["Content-Transfer-Encoding"] = "base64"
-    return part.as_bytes()
+    media_type = "application/octet-stream" if plain else file.media_type
+    return (
+        f"Content-Type: {media_type}\r\nContent-Disposition: attachment{_file_name(file.name or 'file')}\r\n"
+        "Content-Transfer-Encoding: base64\r\n\r\n"
+    ).encode()
+
+
+def _file_name(name: str) -> str:
+    """As a parameter (RFC 2231 3, 4). The standard library's decodes encoded words in it first, and writes what was in
+    them, line ends included."""
+    if _PLAIN_FILE.fullmatch(name):
+        return f';\r\n filename="{name}"'
+    signs = [quote(sign, safe="") for sign in name]
+    lines: list[str] = []
+    line = "utf-8''"
+    for sign in signs:
+        if len(line) + len(sign) > 60:
+            lines, line = [*lines, line], ""
+        line += sign
+    lines.append(line)
+    if len(lines) == 1:
+        return f";\r\n filename*={line}"
+    return "".join(f";\r\n filename*{number}*={one}" for number, one in enumerate(lines))
 
 
 def _encoded(enclosure: Enclosure) -> Iterator[bytes]:

@@ -1,0 +1,1 @@
+"""Mail handed to the sendmail command of this machine."""
