@@ -47,7 +47,8 @@ def _profile(config: Config, name: str) -> ProfileConfig | None:
 
 
 def _unknown(config: Config, name: str) -> ConfigError:
-    names = [*(p.name for p in config.pims if p.url), *(p.name for p in config.profiles if p.username)]
+    profiles = {secret.account for p in config.profiles for secret in p.secrets}
+    names = [*(p.name for p in config.pims if p.url), *sorted(profiles)]
     known = ", ".join([*names, *([SERVER] if is_remote(config) else [])])
     return ConfigError(
         f"There is no PIM named {name!r}, and no communication profile.",

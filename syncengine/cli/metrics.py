@@ -1,4 +1,4 @@
-"""`metrics`: the figures of the state, once, in Prometheus' text format."""
+"""`metrics`: the figures of the state and of the queue, once, in Prometheus' text format."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from pathlib import Path
 import click
 
 from syncengine.cli.output import command, config_option, read_config
+from syncengine.config import Config
+from syncengine.errors import SyncEngineError
 
 
 @click.command()
@@ -24,5 +26,28 @@ def metrics(config_path: Path | None) -> int:
         state = bootstrap.open_state(config)
         stack.callback(state.close)
         found.read(state)
-    click.echo(found.text(), nl=False)
+    click.echo(found.text() + _of_the_queue(config), nl=False)
     return 0
+
+
+def _of_the_queue(config: Config) -> str:
+    """Where its database is here; nothing where nobody has made it yet, or it does not answer."""
+    from datetime import timedelta
+
+    from syncengine import bootstrap
+    from syncengine.bootstrap.outbound import open_outbound
+    from syncengine.times import system_clock
+    from syncengine.worker import metrics as figures
+
+    file = config.server.url.removeprefix("sqlite:///")
+    if bootstrap.is_remote(config) or (file != config.server.url and not Path(file).exists()):
+        return ""
+    try:
+        store = open_outbound(config)
+    except SyncEngineError as e:
+        click.echo(f"no figures of the queue: {e.what}", err=True)
+        return ""
+    try:
+        return figures.text(store.standing(), system_clock(), timedelta(seconds=config.outbound.dead_after))
+    finally:
+        store.close()

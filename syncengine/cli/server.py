@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -326,8 +327,9 @@ def remove_record(kind: str, record_id: str, config_path: Path | None, *, as_jso
 @config_option
 @json_option
 @click.option("--label", default="", help="What the token is for; shown nowhere but in the database.")
+@click.option("--operator", is_flag=True, help="It also allows to look after the queue of what leaves.")
 @command
-def token(employee: str, config_path: Path | None, label: str, *, as_json: bool) -> int:
+def token(employee: str, config_path: Path | None, label: str, *, operator: bool, as_json: bool) -> int:
     """Issue a token for EMPLOYEE (an address or id). It is shown this once only."""
     from syncengine import bootstrap
     from syncengine.services.tokens import issue
@@ -342,10 +344,10 @@ def token(employee: str, config_path: Path | None, label: str, *, as_json: bool)
         )
     store = bootstrap.open_store(config.server.url)
     try:
-        found = issue(store, employee, label, system_clock)
+        found = issue(store, employee, label, system_clock, operator=operator)
     finally:
         store.close()
-    tell({"employee": employee, "token": found}, found, as_json=as_json)
+    tell({"employee": employee, "token": found, "operator": operator}, found, as_json=as_json)
     return 0
 
 
@@ -360,10 +362,12 @@ def serve(config_path: Path | None, host: str, port: int, mapping_name: str | No
     import uvicorn
 
     from syncengine import bootstrap
+    from syncengine.bootstrap.outbound import open_outbound, open_queue
     from syncengine.model.mapping import ServerNames
     from syncengine.services.activities import check_generic_owner
-    from syncengine.services.tokens import recognise
+    from syncengine.services.tokens import is_operator, recognise
     from syncengine.web.app import create_app
+    from syncengine.web.outbound import Desk
 
     config = read_config(config_path)
     if bootstrap.is_remote(config):
@@ -380,14 +384,28 @@ def serve(config_path: Path | None, host: str, port: int, mapping_name: str | No
             return None
         return bootstrap.embedded(store, employee.id, config.server.generic_owner, files=files)
 
+    def operator_of(bearer: str) -> str | None:
+        employee = recognise(store, bearer)
+        if employee is None:
+            return None
+        return f"operator {employee.id}" if is_operator(store, bearer) else ""
+
+    queue = open_outbound(config)
+    desk = Desk(operator_of, queue, partial(open_queue, config, stack := ExitStack()), config.outbound.keep_days)
     try:
         check_generic_owner(store, config.server.generic_owner)
         click.echo(f"Serving on http://{host}:{port} (Ctrl-C ends it).", err=True)
         uvicorn.run(
-            create_app(activities_of, names, most_bytes), host=host, port=port, log_level="warning", access_log=False
+            create_app(activities_of, names, most_bytes, desk=desk),
+            host=host,
+            port=port,
+            log_level="warning",
+            access_log=False,
         )
     except SystemExit as e:  # how uvicorn says that it could not start
         raise SideError("The server could not be started.", where=f"{host}:{port}", fix="Choose another --port.") from e
     finally:
+        stack.close()
+        queue.close()
         store.close()
     return 0

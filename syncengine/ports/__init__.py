@@ -195,7 +195,12 @@ class ActivityStore(Protocol):
 
     def employee_for_token(self, token_hash: str) -> Employee | None: ...
 
-    def put_token(self, token_hash: str, employee_id: str, label: str, at: datetime) -> None: ...
+    def put_token(
+        self, token_hash: str, employee_id: str, label: str, at: datetime, *, operator: bool = False
+    ) -> None: ...
+
+    def is_operator(self, token_hash: str) -> bool:
+        """Whether its owner may look after the queue with it."""
 
     def get(self, activity_id: str) -> tuple[Activity, bool] | None:
         """The activity and whether it is live, or None."""

@@ -222,9 +222,13 @@ class Activities:
         employee_id = self._connection.execute(query).scalar_one_or_none()
         return self.directory().employee_by_id(employee_id) if employee_id else None
 
-    def put_token(self, token_hash: str, employee_id: str, label: str, at: datetime) -> None:
+    def put_token(self, token_hash: str, employee_id: str, label: str, at: datetime, *, operator: bool = False) -> None:
         row = {"hash": token_hash, "employee_id": employee_id, "label": label, "created": iso(at)}
-        self._connection.execute(sa.insert(t.token), row)
+        self._connection.execute(sa.insert(t.token), row | {"operator": int(operator)})
+
+    def is_operator(self, token_hash: str) -> bool:
+        query = sa.select(t.token.c.operator).where(t.token.c.hash == token_hash)
+        return self._connection.execute(query).scalar_one_or_none() == 1
 
     # --- reading activities ---
 

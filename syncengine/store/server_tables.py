@@ -188,6 +188,7 @@ token = sa.Table(
     sa.Column("employee_id", sa.Text, sa.ForeignKey("act_employee.id"), nullable=False),
     sa.Column("label", sa.Text, nullable=False),
     sa.Column("created", sa.Text, nullable=False),
+    sa.Column("operator", sa.SmallInteger, nullable=False, server_default="0"),  # 1: may look after the queue
 )
 
 command = sa.Table(

@@ -28,6 +28,7 @@ from syncengine.ports import ActivityServer
 from syncengine.times import Clock, system_clock
 from syncengine.web import contents
 from syncengine.web import models as m
+from syncengine.web.outbound import Desk, add_outbound
 from syncengine.web.problems import install, problem
 from syncengine.web.records import add_records
 
@@ -50,9 +51,10 @@ def create_app(
     names: ServerNames = OURS,
     most_bytes: int = MOST_BYTES,
     clock: Clock = system_clock,
+    desk: Desk | None = None,
 ) -> FastAPI:
     """The application. names: the words this server uses on the wire for fields and values. most_bytes: of one
-    content of an attachment."""
+    content of an attachment. desk: where operators look after the queue of what leaves."""
     app = FastAPI(title="Activity server", version="1", docs_url=None, redoc_url=None)
     app.add_middleware(BodyLimit, limit=MAX_BODY, content_limit=most_bytes)
     install(app)
@@ -67,6 +69,8 @@ def create_app(
     _writing(app, names, caller)
     contents.install(app, caller, _PROBLEMS, most_bytes)
     add_records(app, caller, _PROBLEMS)
+    if desk is not None:
+        add_outbound(app, desk, _bearer, _PROBLEMS, clock)
     return app
 
 

@@ -11,6 +11,7 @@ from syncengine.errors import (
     ConfigError,
     ItemError,
     LoginRefused,
+    NotNow,
     NotThere,
     StorageError,
     SyncEngineError,
@@ -28,6 +29,7 @@ _STATUS: tuple[tuple[type[SyncEngineError], int], ...] = (
     (StorageError, 503),
     (ConfigError, 500),
     (NotThere, 404),
+    (NotNow, 409),
     (ItemError, 422),
 )
 
@@ -52,7 +54,7 @@ def _ours(_request: Request, error: Exception) -> JSONResponse:
         return problem(status, error.what, error.where, error.fix, WWW_Authenticate="Bearer")
     if status == 503 and error.retry:
         return problem(status, error.what, "the activity server", error.fix, Retry_After=str(RETRY_SECONDS))
-    where = error.where if status in (404, 422) else "the activity server"  # no paths and addresses of the machine
+    where = error.where if status in (404, 409, 422) else "the activity server"  # no paths and addresses of the machine
     return problem(status, error.what, where, error.fix)
 
 

@@ -88,9 +88,9 @@ class Office:
             some = range(start, min(number, start + 500))
             self.queue.ask(Request(f"r{n:05d}", content, "a test", **more) for n in some)
 
-    def start(self, name: str, *more: str, module: str = "tests.e2e.run_worker") -> subprocess.Popen[bytes]:
+    def start(self, name: str, *more: str, module: str = "tests.e2e.run_command") -> subprocess.Popen[bytes]:
         log = (self.folder / f"{name}.log").open("ab")
-        command = [sys.executable, "-m", module, "--config", str(self.config.path), "--name", name, *more]
+        command = [sys.executable, "-m", module, "worker", "--config", str(self.config.path), "--name", name, *more]
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[2])])}
         process = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
         self._running.append(process)

@@ -24,4 +24,4 @@ def slow(argument: str) -> None:
 
 if __name__ == "__main__":
     outbound.FEATURES.append(add)
-    main(["worker", *sys.argv[1:]], prog_name="syncengine")
+    main(prog_name="syncengine")

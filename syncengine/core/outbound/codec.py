@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields
 from datetime import datetime, timedelta
 from typing import Any
@@ -49,10 +49,21 @@ def content_from_json(kind: Kind, raw: Mapping[str, Any]) -> Content:
     found = _CLASSES[kind]
     known = {f.name for f in fields(found)}
     given = {name: _value(name, value) for name, value in raw.items() if name in known}
+    for f in (f for f in fields(found) if f.name in given):
+        if not _RIGHT[str(f.type).partition("[")[0]](given[f.name]):
+            raise ValueError(f"this is no {kind.value}: {f.name} is no {f.type}")
     try:
         return found(**{**_EMPTY[kind], **given})
     except TypeError as e:
         raise ValueError(f"this is no {kind.value}: {e}") from e
+
+
+_RIGHT: Mapping[str, Callable[[Any], bool]] = {
+    "str": lambda value: isinstance(value, str),
+    "tuple": lambda value: isinstance(value, tuple) and all(isinstance(one, (str, File)) for one in value),
+    "Mapping": lambda value: isinstance(value, Mapping),
+}
+"""By the type of a field, whether it may hold a value."""
 
 
 _EMPTY: Mapping[Kind, Mapping[str, Any]] = {
@@ -65,8 +76,15 @@ _EMPTY: Mapping[Kind, Mapping[str, Any]] = {
 
 def _value(name: str, value: Any) -> Any:
     if name == "files":
-        return tuple(File(**one) for one in value)
+        return tuple(_file(one) for one in value)
     return tuple(value) if isinstance(value, list) else value
+
+
+def _file(raw: Any) -> File:
+    known = {f.name for f in fields(File)}
+    if not isinstance(raw, Mapping) or not all(isinstance(raw.get(name, ""), str) for name in known):
+        raise ValueError("this is no attached file")
+    return File(**{"name": "", **{name: raw[name] for name in known if name in raw}})
 
 
 def group_to_text(group: Group) -> str:

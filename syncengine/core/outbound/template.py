@@ -37,7 +37,7 @@ MOST_LOOPS = 4
 """Within each other."""
 MOST_DEPTH = 40
 MOST_NUMBER = 10**15
-_WEIGHT = 32 * 1024
+_WEIGHT = 16 * 1024
 """Characters of a value that make one more step of whatever meets it."""
 
 _SYNTAX = (
