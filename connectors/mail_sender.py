@@ -13,7 +13,7 @@ from syncengine.core.outbound.address import Mailbox
 from syncengine.core.outbound.message import Enclosure, Letter, addressed, compose
 from syncengine.core.outbound.pace import kept, wait
 from syncengine.core.outbound.replies import all_alike, outcome
-from syncengine.errors import ItemError, SideError
+from syncengine.errors import ConfigError, ItemError, SideError
 from syncengine.model.outbound import Email, File, Outcome, Reply, Request, Verdict
 from syncengine.model.profile import Offer
 from syncengine.times import Clock, system_clock
@@ -106,7 +106,10 @@ class EmailSender:
         self._transport.close()
 
     def _ready(self) -> Offer:
-        offer = self._transport.ready()
+        try:
+            offer = self._transport.ready()
+        except ConfigError as e:  # a password that is nowhere: of the profile, and no request's fault
+            raise SideError(e.what, where=e.where, fix=e.fix) from None
         if self._sender.needs_utf8 and not offer.smtputf8:
             raise SideError(
                 f"The mail server offers no SMTPUTF8, which the sender's address {self._sender.address} needs.",

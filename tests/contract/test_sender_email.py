@@ -274,6 +274,18 @@ def test_a_command_that_may_not_be_used_stops_the_profile(code: int, tmp_path: P
         way.send(an_email())
 
 
+def test_the_command_is_not_started_before_it_begins_for_the_end_of_its_input_would_be_a_message(
+    tmp_path: Path,
+) -> None:
+    program = tmp_path / "sendmail"
+    program.write_text(f"#!/bin/sh\ntouch {tmp_path}/started\ncat > /dev/null\n")
+    program.chmod(0o755)
+    seen: list[bool] = []
+    sender = a_sender(SendmailTransport(str(program)), {})
+    sender.send(Request("r1", an_email(), "me"), {}, lambda: seen.append((tmp_path / "started").exists()))
+    assert (seen, (tmp_path / "started").exists()) == ([False], True)
+
+
 def test_a_command_that_is_not_there_stops_the_profile_before_anything_is_begun(tmp_path: Path) -> None:
     way = by_command(Sink, tmp_path)
     (tmp_path / "sendmail").unlink()

@@ -13,6 +13,7 @@ from connectors.smtp.transport import SmtpTransport
 from syncengine.core.outbound.place import SMTP, place
 from syncengine.errors import LoginRefused, SideError, Unreachable
 from syncengine.model.outbound import Email, File, Outcome, Reply, Request, Verdict
+from syncengine.secrets import Secret
 from tests.contract.test_sender_email import a_sender, an_email
 from tests.smtp_server import PASSWORD, TOKEN, USER, Sink
 
@@ -72,6 +73,13 @@ def test_a_token_is_taken_or_refused_like_a_password(
     else:
         with pytest.raises(LoginRefused):
             desk.send(an_email())
+
+
+def test_a_password_that_is_nowhere_stops_and_says_what_to_do(sinks: Sinks) -> None:
+    secret = Secret("env", "SYNCENGINE_NO_SUCH_VARIABLE", "profile[support].password", "support")
+    with pytest.raises(SideError, match="SYNCENGINE_NO_SUCH_VARIABLE") as stopped:
+        Desk(sinks(login=True).url, username=USER, secret=secret.get).send(an_email())
+    assert (stopped.value.where, stopped.value.fix) == ("profile[support].password", "Set it.")
 
 
 def test_a_server_that_wants_a_login_and_gets_none_stops(sinks: Sinks) -> None:
@@ -164,6 +172,15 @@ def test_answers_that_are_not_what_they_seem(sink: Sink, answer: str, verdict: V
     outcome = desk.send(an_email("odd@example.org"))
     assert outcome.verdict is verdict
     assert desk.send(an_email(), "r2").verdict is Verdict.SENT
+
+
+@pytest.mark.parametrize("answer", ["421 4.3.2 closing", "nonsense\r\n250 and a stray answer"])
+def test_a_server_that_closes_or_is_out_of_step_is_met_anew_for_the_next_request(sink: Sink, answer: str) -> None:
+    sink.behaviour.answers["odd@example.org"] = [answer, "250 OK"]
+    desk = Desk(sink.url)
+    assert desk.send(an_email("odd@example.org")).verdict is Verdict.LATER
+    assert desk.send(an_email(), "r2").verdict is Verdict.SENT
+    assert sink.greeted == 2
 
 
 @pytest.mark.parametrize("answer", ["553 5.7.1 not your address", "550 sender refused"])

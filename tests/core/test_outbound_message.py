@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from email import message_from_bytes, policy
 from email.message import EmailMessage
+from email.utils import getaddresses
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -104,6 +105,19 @@ def test_an_address_is_read(text: str, name: str, address: str) -> None:
 def test_what_two_programs_could_read_as_two_addresses_is_refused(text: str) -> None:
     with pytest.raises(ItemError):
         mailbox(text)
+
+
+@given(
+    st.text(alphabet='ab@.<>,()[]";:\\ +-', max_size=30)
+    | st.from_regex(r'("[ab\\",<>@]*"|[ab ,]*) ?<a@b\.c>', fullmatch=True)
+)
+def test_what_is_taken_means_to_the_standard_library_one_address_and_the_same(text: str) -> None:
+    try:
+        found = mailbox(text)
+    except ItemError:
+        return
+    ((_, address),) = getaddresses([text])
+    assert address.lower() == found.address.lower()
 
 
 # --- headers ---------------------------------------------------------------------------------------------------------
