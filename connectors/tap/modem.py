@@ -1,7 +1,8 @@
 """A Hayes compatible modem on a serial port: commands, dialling, key presses (PAG-1).
 
-What the modem says is words on lines (`V1`), perhaps with an echo of the command; whatever is not a known result is
-passed over. After CONNECT every byte belongs to the far end, and none is thrown away: its prompt may come at once.
+What the modem says is words on lines (`V1`), perhaps with an echo of the command; whatever is no result of what was
+asked is passed over. After CONNECT every byte belongs to the far end, and none is thrown away: its prompt may come at
+once.
 """
 
 from __future__ import annotations
@@ -36,6 +37,10 @@ _RESULTS: Mapping[str, Result] = {
     "NO DIAL TONE": Result.NO_DIALTONE,
     "VOICE": Result.NO_CARRIER,  # somebody answered, and no modem
 }
+_ANY = frozenset(Result) - {Result.NOTHING}
+_OF_CALLS = _ANY - {Result.OK}
+_OF_COMMANDS = frozenset({Result.OK, Result.ERROR})
+"""What may be the answer. Others come late, from what was before: a NO CARRIER after ATH, an OK after +++."""
 _CONNECT = re.compile("CONNECT( [0-9A-Z/ .:+-]*)?")
 _LINE_END = re.compile(rb"[\r\n]")
 try:
@@ -100,11 +105,14 @@ class Modem:
 
     # --- commands ---
 
-    def command(self, text: str, seconds: float | None = None) -> Result:
+    def command(self, text: str) -> Result:
         """Give a command, and wait for its result. Raises Unreachable where the modem is gone."""
+        return self._command(text, self._settings.answer, _OF_COMMANDS)
+
+    def _command(self, text: str, seconds: float, results: frozenset[Result]) -> Result:
         self._forget()
         self.write(text.encode("ascii") + b"\r")
-        return self._result(self._settings.answer if seconds is None else seconds)
+        return self._result(seconds, results)
 
     def _forget(self) -> None:
         """What is left of an earlier command or call, such as a late NO CARRIER."""
@@ -116,18 +124,18 @@ class Modem:
 
     def dial(self, number: str) -> Result:
         """Call a far modem. What is read after CONNECT is the call's."""
-        result = self.command(self._settings.dial + number, self._settings.call)
+        result = self._command(self._settings.dial + number, self._settings.call, _OF_CALLS)
         if result is Result.NOTHING:
             self.write(b"\r")  # any character ends the attempt
-            self._result(self._settings.answer)
+            self._result(self._settings.answer, _ANY)
         return result
 
     def call(self, number: str) -> Result:
         """Dial, and stay in command mode; OK once that is done."""
-        return self.command(f"{self._settings.dial}{number};", self._settings.call)
+        return self._command(f"{self._settings.dial}{number};", self._settings.call, _ANY)
 
     def press(self, keys: str) -> Result:
-        return self.command(f"{self._settings.keys}{keys};", self._settings.call)
+        return self._command(f"{self._settings.keys}{keys};", self._settings.call, _ANY)
 
     def wait(self, seconds: float) -> None:
         self._pause(seconds)
@@ -141,6 +149,7 @@ class Modem:
             self._pause(self._settings.guard)
             self.write(b"+++")
             self._pause(self._settings.guard)
+            self._result(self._settings.answer, _ANY)  # OK, or NO CARRIER where the far end was quicker
         self.command(self._settings.hangup)
 
     def close(self) -> None:
@@ -183,22 +192,22 @@ class Modem:
         except _GONE as e:
             raise self.trouble(f"is gone ({_words(e)})") from e
 
-    def _result(self, seconds: float) -> Result:
-        """The next known result; what comes after its line is kept for `read`."""
+    def _result(self, seconds: float, results: frozenset[Result]) -> Result:
+        """The next of these results; what comes after its line is kept for `read`."""
         end, heard = self.now() + seconds, b""
         while (left := end - self.now()) > 0:
             heard = (heard + self.read(left))[-_MOST:]
             while cut := _LINE_END.search(heard):
                 line, heard = heard[: cut.start()], heard[cut.end() :]
-                if result := _known(line):
+                if (result := _known(line)) in results:
                     self._kept = heard
                     return result
         return Result.NOTHING
 
 
-def _known(line: bytes) -> Result | None:
+def _known(line: bytes) -> Result:
     text = line.decode("ascii", "replace").strip().upper()
-    return Result.CONNECT if _CONNECT.fullmatch(text) else _RESULTS.get(text)
+    return Result.CONNECT if _CONNECT.fullmatch(text) else _RESULTS.get(text, Result.NOTHING)
 
 
 def _words(error: Exception) -> str:

@@ -310,6 +310,7 @@ class TapPager:
 
     def _hang_up(self, *, online: bool = True) -> None:
         """A modem that goes away here has done its work: the next page will meet it."""
+        online = online and self._call is not None and self._call.session.carrier
         self._call = None
         if self._modem is None:
             return

@@ -93,6 +93,7 @@ class Session:
     def __init__(self, now: float, timing: Timing = Timing(), password: str = "", *, escapes: bool = True) -> None:  # noqa: B008 - frozen
         self.state = State.CALLED
         self.timer: float | None = now  # nobody has asked who calls yet: the first CR is due
+        self.carrier = True  # no modem has said yet that the line broke
         self._now, self._timing, self._escapes = now, timing, escapes
         self._logon = bytes([ESC]) + b"PG1" + password.encode("ascii") + bytes([CR])
         self._ear, self._out = Ear(), b""
@@ -121,6 +122,7 @@ class Session:
     def receive(self, data: bytes, now: float) -> list[Event]:
         """Bytes came: 7-bit characters, and others for those that are spoilt."""
         for said in self._ear.hear(data):
+            self.carrier = self.carrier and said.heard is not Heard.LOST
             self._step(said, now)
         return self._told()
 
