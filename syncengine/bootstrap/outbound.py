@@ -15,7 +15,7 @@ from syncengine.bootstrap import embedded, is_remote, new_id, open_contents, ope
 from syncengine.config import Config
 from syncengine.errors import ConfigError
 from syncengine.model.outbound import Kind
-from syncengine.ports import Engine, Jobs, OutboundStore, Sender
+from syncengine.ports import ActivityServer, ActivityStore, ContentFiles, Engine, Jobs, OutboundStore, Sender
 from syncengine.times import Clock, system_clock
 
 if TYPE_CHECKING:
@@ -82,11 +82,23 @@ def open_sender(config: Config, kind: Kind, profile: str) -> Sender:
 
 def open_changes(config: Config, _profile: str) -> Sender:
     """What carries out changes of records, each on behalf of an employee; of nobody: the generic owner."""
+    store = open_store(config.server.url)
+    return changes_sender(store, config.server.generic_owner, files=open_contents(config), closing=store.close)
+
+
+def changes_sender(
+    store: ActivityStore,
+    generic_owner: str,
+    clock: Clock = system_clock,
+    files: ContentFiles | None = None,
+    closing: Callable[[], None] = lambda: None,
+) -> Sender:
     from syncengine.services.outbound.change import Changes
 
-    store, files = open_store(config.server.url), open_contents(config)
-    generic = config.server.generic_owner
-    return Changes(lambda user: embedded(store, user or generic, generic, files=files), store.close)
+    def server_of(user: str, by: str) -> ActivityServer:
+        return embedded(store, user or generic_owner, generic_owner, clock, files, by)
+
+    return Changes(store, server_of, closing)
 
 
 # --- workers ---------------------------------------------------------------------------------------------------------
@@ -105,11 +117,6 @@ class Parts:
     jobs: Jobs
 
 
-Feature = Callable[[Config, Engine, Jobs, Clock, ExitStack], None]
-"""Adds to the jobs of a worker what a feature does in the background; see `ports.Jobs`."""
-FEATURES: list[Feature] = []
-
-
 def open_worker(
     config: Config,
     engine: Engine,
@@ -123,6 +130,8 @@ def open_worker(
 ) -> Parts:
     """What a worker needs, closed by `stack`. keys: the request keys it takes; none: as configured.
     Raises UnderWay where a worker of this name runs, ConfigError, StorageError."""
+    from syncengine.bootstrap.policies import policies_in_background
+    from syncengine.services.outbound import Queue
     from syncengine.services.outbound.batch import Batches
     from syncengine.services.outbound.queue import JOB, queue_name
     from syncengine.services.outbound.tick import wake_all
@@ -150,8 +159,8 @@ def open_worker(
         queues={queue_name(key): config.outbound.tasks for key in takes},
         ticks=[lambda: wake_all(store, engine, clock, config.outbound.batch)],
     )
-    for add in FEATURES:
-        add(config, engine, jobs, clock, stack)
+    queue = Queue(store, engine, clock, domain_of(config))
+    policies_in_background(config, queue, jobs, clock, tell, stack)
     return Parts(name, takes, timedelta(seconds=config.outbound.dead_after), store, lock, batches, jobs)
 
 

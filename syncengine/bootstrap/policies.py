@@ -6,15 +6,16 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from syncengine.bootstrap import embedded, is_remote, open_contents, open_store
+from syncengine.bootstrap import is_remote
 from syncengine.config import Config, mapping_folder
 from syncengine.errors import ConfigError
 from syncengine.model.policies import Policy
 from syncengine.times import Clock, system_clock
 
 if TYPE_CHECKING:
-    from syncengine.ports import ActivityServer, ActivityStore, ContentFiles
-    from syncengine.services.policies.carrying_out import ChangeSender
+    from syncengine.ports import Jobs
+    from syncengine.services.outbound import Queue
+    from syncengine.services.outbound.batch import Tell
     from syncengine.services.policies.monitor import Monitor, PolicyStore
 
 SCHEMA = "policies.xsd"
@@ -65,27 +66,29 @@ def open_policy_store(config: Config, stack: ExitStack) -> PolicyStore:
 
 
 def open_monitor(config: Config, stack: ExitStack, clock: Clock = system_clock) -> Monitor:
-    """The monitor of the configured policies."""
+    """The monitor of the configured policies. Opens the engine, which takes a second."""
+    from syncengine.bootstrap.outbound import open_queue
     from syncengine.bootstrap.senders_email import dates_of
     from syncengine.services.policies.monitor import Monitor
 
     policies = configured_policies(config)
-    return Monitor(open_policy_store(config, stack), policies, clock, dates_of(config))
+    store, queue = open_policy_store(config, stack), open_queue(config, stack, clock)
+    return Monitor(store, queue, policies, clock, dates_of(config))
 
 
-def open_change_sender(config: Config, stack: ExitStack, clock: Clock = system_clock) -> ChangeSender:
-    """What carries out changes of records that were asked for."""
-    store = open_store(config.server.url)
-    stack.callback(store.close)
-    return change_sender(store, config.server.generic_owner, clock, open_contents(config))
+def policies_in_background(
+    config: Config, queue: Queue, jobs: Jobs, clock: Clock, tell: Tell, stack: ExitStack
+) -> None:
+    """What a worker does about policies, where there are any. The file is read anew each time, so that an edited one
+    counts at once."""
+    from syncengine.bootstrap.senders_email import dates_of
+    from syncengine.services.policies.background import Background
+    from syncengine.services.policies.monitor import Monitor
 
+    if config.policies.path:
+        store, dates = open_policy_store(config, stack), dates_of(config)
 
-def change_sender(
-    store: ActivityStore, generic_owner: str, clock: Clock, files: ContentFiles | None = None
-) -> ChangeSender:
-    from syncengine.services.policies.carrying_out import ChangeSender
+        def monitor() -> Monitor:
+            return Monitor(store, queue, configured_policies(config), clock, dates)
 
-    def server(user: str, by: str) -> ActivityServer:
-        return embedded(store, user, generic_owner, clock, files, by)
-
-    return ChangeSender(store, server, generic_owner)
+        Background(store, queue.engine, monitor, clock, tell).join(jobs)

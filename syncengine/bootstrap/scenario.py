@@ -17,10 +17,11 @@ from syncengine.model.directory import Directory, RecordKey
 from syncengine.model.mapping import Mapping
 from syncengine.model.policies import Policy
 from syncengine.model.scenario import Scenario, Step, Verdict
-from syncengine.ports import ActivityServer, ClientState, Pim, Sender
+from syncengine.ports import ActivityServer, ClientState, OutboundStore, Pim, Sender
 from syncengine.times import Clock, system_clock
 
 if TYPE_CHECKING:
+    from syncengine.services.outbound import Queue
     from syncengine.services.policies.monitor import PolicyStore
     from syncengine.services.scenario.stage import Postbox
 
@@ -39,6 +40,7 @@ class _Stage:
         self._url = f"sqlite:///{folder}/activities.db"
         self._clock: Clock = system_clock
         self._policy_store: PolicyStore | None = None
+        self._outbound: OutboundStore | None = None
         self.store = open_store(self._url, lambda: self._clock())  # noqa: PLW0108 - which is another one later
         self.contents = Contents(folder / "attachments", STORY_LIMIT)
 
@@ -95,19 +97,29 @@ class _Stage:
         self._policy_store = self._policy_store or Policies(self._url)
         return self._policy_store
 
+    def queue(self, clock: Clock) -> Queue:
+        from syncengine.services.outbound import Queue
+        from syncengine.services.outbound.inline import Inline
+        from syncengine.store.outbound import Outbound
+
+        self._outbound = self._outbound or Outbound(self._url)
+        return Queue(self._outbound, Inline(), clock)
+
     def restart(self) -> None:
         if self._policy_store:
             self._policy_store.close()
         self._policy_store = None
 
     def change_sender(self, clock: Clock) -> Sender:
-        from syncengine.bootstrap.policies import change_sender
+        from syncengine.bootstrap.outbound import changes_sender
         from syncengine.services.scenario import GENERIC_OWNER
 
-        return change_sender(self.store, GENERIC_OWNER, clock)
+        return changes_sender(self.store, GENERIC_OWNER, clock)
 
     def close(self) -> None:
         self.restart()
+        if self._outbound:
+            self._outbound.close()
         self.store.close()
 
 

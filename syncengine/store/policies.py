@@ -16,10 +16,9 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from syncengine.model.directory import Directory, RecordKey, RecordType, key_of
-from syncengine.model.outbound import Request
 from syncengine.model.policies import Change, Did, Group, Kept, Line, PolicyState, Waiting
 from syncengine.model.values import Json
-from syncengine.store import change_log, policy_requests, server_directory
+from syncengine.store import change_log, server_directory
 from syncengine.store import engine as db
 from syncengine.store import policy_tables as p
 from syncengine.store import server_tables as t
@@ -189,9 +188,9 @@ class Pass:
 
     # --- what they do ---
 
-    def ask(self, requests: Iterable[Request], at: datetime) -> list[Request]:
-        """Those that were not asked for before."""
-        return policy_requests.add(self._connection, requests, at)
+    @property
+    def transaction(self) -> sa.Connection:
+        return self._connection
 
     def note(self, lines: Iterable[Line]) -> None:
         rows = [

@@ -36,8 +36,11 @@ from syncengine.model.policies import (
     Relation,
     SendPage,
 )
+from syncengine.services.outbound import Queue
+from syncengine.services.outbound.inline import Inline
 from syncengine.services.policies.monitor import Monitor, Pass
 from syncengine.store.activities import Activities as Store
+from syncengine.store.outbound import Outbound
 from syncengine.store.policies import Policies
 from tests.activity_servers import PEOPLE
 from tests.property.naive_policies import Act, NaiveChange, NaivePolicy, acts
@@ -262,6 +265,7 @@ class Desk:
         self.url, self.policy, self.tick = url, policy, 0
         self.store = Store(url, lambda: at(self.tick))
         self.monitors = [Policies(url), Policies(url)]
+        self.queue = Queue(Outbound(url), Inline(), lambda: at(self.tick))
         with self.store.transaction(write=True):
             self.store.put_directory(PEOPLE)
         self.names: dict[str, str] = {}  # record of the story → id; a deleted id is never used again
@@ -294,7 +298,7 @@ class Desk:
 
     def monitor(self, number: int, *, dies: bool = False) -> Monitor:
         store: Any = Mortal(self.monitors[number]) if dies else self.monitors[number]
-        return Monitor(store, [self.policy], lambda: at(self.tick), AS_STORED)
+        return Monitor(store, self.queue, [self.policy], lambda: at(self.tick), AS_STORED)
 
     def run(self, tick: int, how: str = "one") -> None:
         self.tick = tick

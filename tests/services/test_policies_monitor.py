@@ -8,15 +8,19 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from syncengine.bootstrap.policies import change_sender, parse_policies
+from syncengine.bootstrap.outbound import changes_sender
+from syncengine.bootstrap.policies import parse_policies
 from syncengine.core.outbound.dates import AS_STORED
 from syncengine.model.activity import Activity
 from syncengine.model.directory import Account, Directory, RecordType
 from syncengine.model.outbound import Change, Request, Verdict
 from syncengine.model.policies import Did
+from syncengine.services.outbound import Queue
+from syncengine.services.outbound.inline import Inline
 from syncengine.services.policies.monitor import Monitor
 from syncengine.services.policies.telling import listed
 from syncengine.store.activities import Activities as Store
+from syncengine.store.outbound import Outbound
 from syncengine.store.policies import Policies
 from tests.activity_servers import GENERIC, filled_store
 
@@ -29,6 +33,7 @@ class Desk:
         filled_store(url).close()
         self.now = BEGIN
         self.store, self.policies = Store(url, lambda: self.now), Policies(url, page=2)
+        self.queue = Queue(Outbound(url), Inline(), lambda: self.now)
         self.page = 1000
         self.xml = ""
 
@@ -36,7 +41,8 @@ class Desk:
         self.xml = f"<policies>{''.join(policies)}</policies>"
 
     def monitor(self) -> Monitor:
-        return Monitor(self.policies, parse_policies(self.xml.encode(), "test"), lambda: self.now, AS_STORED, self.page)
+        worded = parse_policies(self.xml.encode(), "test")
+        return Monitor(self.policies, self.queue, worded, lambda: self.now, AS_STORED, self.page)
 
     def run(self, group: str = "default", *, batch: bool = False) -> list[str]:
         return [r.content.subject for r in self.monitor().run(group, batch=batch).asked]  # type: ignore[union-attr]
@@ -48,6 +54,7 @@ class Desk:
 
     def close(self) -> None:
         self.store.close()
+        self.queue.store.close()
         self.policies.close()
 
 
@@ -206,12 +213,14 @@ def test_the_list_tells_what_each_policy_does(desk: Desk) -> None:
 def test_a_change_asked_for_is_made_once_and_signed(desk: Desk) -> None:
     desk.worded(policy())
     desk.run()
-    sender = change_sender(desk.store, GENERIC, lambda: desk.now)
+    sender = changes_sender(desk.store, GENERIC, lambda: desk.now)
     new = Change("activity", "", {"owner": "e-ann", "description": "Call"}, "e-ann")
     for _ in range(2):
         request = Request("r1", new, "policy p")
         assert sender.send(request, {}, lambda: None).verdict is Verdict.SENT
-    done = Change("activity", "a-r1", {"status": "Done"}, "e-ann")
+    with desk.policies.transaction(write=False) as here:
+        made = here.changes(0, 100)[0][-1].record
+    done = Change("activity", made, {"status": "Done"}, "e-ann")
     for _ in range(2):
         assert sender.send(Request("r2", done, "policy p > q"), {}, lambda: None).verdict is Verdict.SENT
     account = Change("account", "a-1", {"name": "Renamed"})
@@ -219,8 +228,8 @@ def test_a_change_asked_for_is_made_once_and_signed(desk: Desk) -> None:
     with desk.policies.transaction(write=False) as here:
         changes, _ = here.changes(0, 100)
     assert [(c.type, c.record, c.by) for c in changes] == [
-        (RecordType.ACTIVITY, "a-r1", "policy p"),
-        (RecordType.ACTIVITY, "a-r1", "policy p > q"),
+        (RecordType.ACTIVITY, made, "policy p"),
+        (RecordType.ACTIVITY, made, "policy p > q"),
         (RecordType.ACCOUNT, "a-1", "policy p"),
     ]
 
@@ -237,7 +246,7 @@ def test_a_change_asked_for_is_made_once_and_signed(desk: Desk) -> None:
 def test_a_change_that_cannot_be_made_fails_for_good_and_says_why(desk: Desk, change: Change, words: str) -> None:
     with desk.store.transaction(write=True):
         desk.store.put_directory(Directory(accounts=(Account("a-1", "A"),)))
-    outcome = change_sender(desk.store, GENERIC, lambda: desk.now).send(
+    outcome = changes_sender(desk.store, GENERIC, lambda: desk.now).send(
         Request("r", change, "policy p"), {}, lambda: None
     )
     assert outcome.verdict is Verdict.NEVER

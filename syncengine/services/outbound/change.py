@@ -1,7 +1,9 @@
-"""The sender of changes that policies ask for: activities and records, through the activity server.
+"""The sender of changes that policies ask for: activities through the activity server, records of the directory.
 
 The command's id follows from the request's: asked again after a crash, the server gives the answer it gave and does
-nothing (SYN-2). So a change is never possibly made, and can be tried any number of times."""
+nothing (SYN-2); what a record shows already is not changed. So a change is never possibly made, and can be tried any
+number of times. Each is signed with who asked for it, so that a policy can tell what it has caused itself.
+"""
 
 from __future__ import annotations
 
@@ -9,95 +11,92 @@ import uuid
 from collections.abc import Callable, Mapping
 
 from syncengine.core import record_edit
-from syncengine.errors import ItemError, SyncEngineError
+from syncengine.errors import ItemError, NotThere, SyncEngineError
 from syncengine.model.activity import Origin
 from syncengine.model.commands import Insert, Linked, Outdated, Refused, Removed, Stored, Update
 from syncengine.model.commands import Outcome as Answer
-from syncengine.model.directory import RecordType
+from syncengine.model.directory import RecordType, directory_of
 from syncengine.model.outbound import Change, Outcome, Reply, Request, Verdict
-from syncengine.model.visibility import RecordEdit
-from syncengine.ports import ActivityServer
+from syncengine.ports import ActivityServer, ActivityStore
 from syncengine.services.activity_editing import typed
 
-ACTIVITY = "activity"
-"""The type of record that is no record of the directory."""
 IDS = uuid.UUID("5f2f9c1e-0f0a-5d55-9d1e-6f7a0c5b2c11")
 TRIES = 3
 """How often a change is planned anew when somebody else was faster, before it waits."""
 
-_DONE = Outcome(Verdict.SENT, "done")
+_DONE = Outcome(Verdict.SENT, "the record is changed")
+_CONTENDED = Outcome(Verdict.LATER, "Somebody else changes this activity at the same time.")
 
 
 class Changes:
-    """Implements `ports.Sender`. server_of: the activity server as an employee sees it; empty: the generic owner.
-    closing: called at the end."""
+    """Implements `ports.Sender`. server_of: the activity server as an employee sees it (empty: the generic owner),
+    signing with what comes second. closing: called at the end."""
 
-    def __init__(self, server_of: Callable[[str], ActivityServer], closing: Callable[[], None] = lambda: None) -> None:
-        self._server_of, self.close = server_of, closing
+    def __init__(
+        self,
+        store: ActivityStore,
+        server_of: Callable[[str, str], ActivityServer],
+        closing: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._store, self._server_of, self.close = store, server_of, closing
 
     def send(self, request: Request, done: Mapping[str, Reply], begun: Callable[[], None]) -> Outcome:
         change = request.content
         if not isinstance(change, Change):
             return Outcome(Verdict.NEVER, "This is no change.")
-        server = self._server_of(change.user)
         try:
-            return self._made(server, change, request.id)
+            if change.type == RecordType.ACTIVITY:
+                return self._activity(change, request)
+            return self._record(change, request.asked_by)
         except ItemError as e:
-            return Outcome(Verdict.NEVER, e.what)
+            return Outcome(Verdict.NEVER, f"{e.what} {e.fix}".strip())
         except SyncEngineError as e:
             if not e.retry:
                 raise
             return Outcome(Verdict.LATER, e.what)
 
-    def _made(self, server: ActivityServer, change: Change, request: str) -> Outcome:
-        if change.type != ACTIVITY:
-            return _edit_record(server, change)
-        command = str(uuid.uuid5(IDS, request))
-        if not change.record:
-            values = {"owner": server.greet().user, **typed(change.values, server.directory())}
-            insert = Insert(command, str(uuid.uuid5(IDS, f"{request} activity")), values, (), Origin.SERVER)
-            return _said(server.apply([insert])[0])
-        return _update(server, change, command)
+    def _activity(self, change: Change, request: Request) -> Outcome:
+        server, command = self._server_of(change.user, request.asked_by), str(uuid.uuid5(IDS, request.id))
+        if change.record:
+            return _update(server, change, command)
+        values = {"owner": server.greet().user, **typed(change.values, server.directory())}
+        insert = Insert(command, str(uuid.uuid5(IDS, f"{request.id} activity")), values, (), Origin.SERVER)
+        return _said(server.apply([insert])[0], insert.activity_id)
+
+    def _record(self, change: Change, by: str) -> Outcome:
+        """In one transaction, whoever may see the record: an admin has written what is done."""
+        if change.type not in set(RecordType):
+            raise NotThere(f"There are no records of the type {change.type!r}.")
+        kind = RecordType(change.type)
+        with self._store.transaction(write=True):
+            self._store.signed(by)
+            record = self._store.directory().records.get((kind, change.record))
+            if record is None:
+                raise NotThere(f"There is no {kind} {change.record!r} any more.")
+            new = record_edit.with_values(record, kind, record_edit.typed(kind, change.values))
+            self._store.put_directory(directory_of([new]))
+        return _DONE
 
 
 def _update(server: ActivityServer, change: Change, command: str) -> Outcome:
     for _ in range(TRIES):
         found = server.fetch([change.record])
         if not found:
-            return Outcome(Verdict.NEVER, f"There is no activity {change.record!r}.")
+            raise NotThere(f"There is no activity {change.record!r} any more.")
         values = typed(change.values, server.directory())
         answer = server.apply([Update(command, change.record, found[0].version, values)])[0]
         if not isinstance(answer, Outdated):
-            return _said(answer)
-    return Outcome(Verdict.LATER, "Somebody else changes this activity at the same time.")
+            return _said(answer, change.record)
+    return _CONTENDED
 
 
-def _said(answer: Answer) -> Outcome:
+def _said(answer: Answer, activity: str) -> Outcome:
     match answer:
         case Stored() | Linked():
             return _DONE
         case Refused():
-            return Outcome(Verdict.NEVER, answer.what)
+            raise ItemError(answer.what, fix=answer.fix)
         case Removed():
-            return Outcome(Verdict.NEVER, "The activity is deleted.")
+            raise NotThere(f"There is no activity {activity!r} any more.")
         case _:
-            return Outcome(Verdict.LATER, "Somebody else changes this activity at the same time.")
-
-
-def _edit_record(server: ActivityServer, change: Change) -> Outcome:
-    try:
-        kind = RecordType(change.type)
-    except ValueError:
-        return Outcome(Verdict.NEVER, f"There are no records of the type {change.type!r}.")
-    values = record_edit.typed(kind, change.values)
-    for _ in range(TRIES):
-        record = server.directory().records.get((kind, change.record))
-        if record is None:
-            return Outcome(Verdict.NEVER, f"There is no {kind.value} {change.record!r}.")
-        now = record_edit.values_of(record, kind)
-        answer = server.edit_record(RecordEdit((kind, change.record), values, {name: now[name] for name in values}))
-        if answer.what:
-            return Outcome(Verdict.NEVER, answer.what)
-        if not answer.conflicts:
-            return _DONE
-    return Outcome(Verdict.LATER, "Somebody else changes this record at the same time.")
+            return _CONTENDED

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Any, Protocol
 
 from syncengine.core.outbound.dates import Dates
 from syncengine.core.policies.evaluate import evaluate, evaluate_batch
@@ -35,6 +35,7 @@ from syncengine.model.policies import (
     PolicyState,
 )
 from syncengine.model.values import Json
+from syncengine.services.outbound import Queue
 from syncengine.times import Clock
 
 CHANGES = 1000
@@ -84,8 +85,9 @@ class Pass(Protocol):
 
     def keep(self, policy: str, group: str, old: Kept | None, new: Kept) -> None: ...
 
-    def ask(self, requests: Iterable[Request], at: datetime) -> list[Request]:
-        """Put requests into the queue; those that were not there yet."""
+    @property
+    def transaction(self) -> Any:
+        """What `Queue.ask` takes, so that requests are a part of this."""
 
     def note(self, lines: Iterable[Line]) -> None: ...
 
@@ -123,9 +125,16 @@ class Monitor:
     """Lets the policies of a server act. dates: how messages write a date or moment. page: changes in one pass."""
 
     def __init__(
-        self, store: PolicyStore, policies: Sequence[Policy], clock: Clock, dates: Dates, page: int = CHANGES
+        self,
+        store: PolicyStore,
+        queue: Queue,
+        policies: Sequence[Policy],
+        clock: Clock,
+        dates: Dates,
+        page: int = CHANGES,
     ) -> None:
-        self._store, self._clock, self._dates, self._page = store, clock, dates, page
+        """queue: in the same database as the store."""
+        self._store, self._queue, self._clock, self._dates, self._page = store, queue, clock, dates, page
         self._groups: dict[str, list[Policy]] = defaultdict(list)
         for policy in policies:
             self._groups[policy.group].append(policy)
@@ -176,12 +185,12 @@ class Monitor:
             moment = min(now, max(group.clock, changes[-1].at)) if ran.more else now
             kept = self._begin(here, group)
             found = {p: self._evaluated(policy, kept[p], changes, moment) for p, policy in policies.items()}
-            self._do(here, found.values(), ran, now)
+            self._do(here, found.values(), ran)
             if batch and not ran.more:
                 found |= {
                     p: self._batch(here, policies[p], one, moment) for p, one in found.items() if policies[p].batch
                 }
-                self._do(here, (one for p, one in found.items() if policies[p].batch), ran, now)
+                self._do(here, (one for p, one in found.items() if policies[p].batch), ran)
             for policy, one in found.items():
                 here.keep(policy, name, kept[policy], replace(kept[policy], state=one.state))
             wakes = [one.wake for one in found.values() if one.wake]
@@ -209,20 +218,21 @@ class Monitor:
     def _batch(self, here: Pass, policy: Policy, one: Evaluated, moment: datetime) -> Evaluated:
         return evaluate_batch(policy, one.state, here.records(policy.type), moment)
 
-    def _do(self, here: Pass, found: Iterable[Evaluated], ran: Ran, now: datetime) -> None:
+    def _do(self, here: Pass, found: Iterable[Evaluated], ran: Ran) -> None:
         """Ask for what the evaluated policies want, in the order of their occasions, and note it."""
         events = list(found)
         occasions = sorted((o for one in events for o in one.occasions), key=lambda o: o.at)
         directory = here.directory() if occasions else Directory()
         for occasion in occasions:
-            here.note([self._act(here, occasion, directory, ran, now)])
+            here.note([self._act(here, occasion, directory, ran)])
         loops = [loop for one in events for loop in one.loops]
         here.note(Line(loop.policy, loop.at, Did.STOPPED, loop.because, (loop.record,)) for loop in loops)
         ran.loops += loops
 
-    def _act(self, here: Pass, occasion: Occasion, directory: Directory, ran: Ran, now: datetime) -> Line:
+    def _act(self, here: Pass, occasion: Occasion, directory: Directory, ran: Ran) -> Line:
         wanted, name = asked(occasion, directory, self._dates), occasion.policy.name
-        ran.asked += here.ask(wanted.requests, now)
+        new = set(self._queue.ask(wanted.requests, here.transaction))
+        ran.asked += [request for request in wanted.requests if request.id in new]
         ran.faults += [f"{name}: {fault}" for fault in wanted.faults]
         ran.occasions += 1
         ids = tuple(request.id for request in wanted.requests)

@@ -90,7 +90,8 @@ def replays(here: Play, actor: Actor, details: Any) -> None:
 
 def _monitor(here: Play, store: PolicyStore | None = None) -> Monitor:
     policies = here.stage.policies(here.policies)
-    return Monitor(store or here.stage.policy_store(), policies, lambda: here.now, AS_STORED)
+    queue = here.stage.queue(lambda: here.now)
+    return Monitor(store or here.stage.policy_store(), queue, policies, lambda: here.now, AS_STORED)
 
 
 def _run(here: Play, monitor: Monitor, *, batch: bool = False) -> Ran:

@@ -18,6 +18,7 @@ from syncengine.model.pim import Missing, Resource
 from syncengine.model.policies import Policy
 from syncengine.model.scenario import Scenario
 from syncengine.ports import ActivityServer, ClientState, Mailbox, Pim, Sender
+from syncengine.services.outbound import Queue
 from syncengine.services.policies.monitor import PolicyStore
 from syncengine.times import Clock
 
@@ -76,6 +77,8 @@ class Stage(Protocol):
 
     def restart(self) -> None:
         """The monitor of the policies is another one from now on."""
+
+    def queue(self, clock: Clock) -> Queue: ...
 
     def change_sender(self, clock: Clock) -> Sender: ...
 
