@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Callable, Mapping
 
 from syncengine.core import record_edit
-from syncengine.errors import ItemError, SyncEngineError
+from syncengine.errors import ConfigError, ItemError, SyncEngineError
 from syncengine.model.activity import Origin
 from syncengine.model.commands import Insert, Linked, Outdated, Refused, Removed, Stored, Update
 from syncengine.model.commands import Outcome as Answer
@@ -43,6 +43,10 @@ class Changes:
         try:
             return self._made(server, change, request.id)
         except ItemError as e:
+            return Outcome(Verdict.NEVER, e.what)
+        except ConfigError as e:
+            if not change.user:  # nothing can be changed on behalf of the generic owner
+                raise
             return Outcome(Verdict.NEVER, e.what)
         except SyncEngineError as e:
             if not e.retry:
