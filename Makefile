@@ -42,6 +42,7 @@ bench: $(VENV)/.benched
 	$(BIN)/python -m tests.benchmarks.recurrence
 	$(BIN)/python -m tests.benchmarks.caldav
 	$(BIN)/python -m tests.benchmarks.scale
+	$(BIN)/python -m tests.benchmarks.outbound
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist

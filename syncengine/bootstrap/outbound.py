@@ -98,7 +98,7 @@ def changes_sender(
     def server_of(user: str, by: str) -> ActivityServer:
         return embedded(store, user or generic_owner, generic_owner, clock, files, by)
 
-    return Changes(store, server_of, closing)
+    return Changes(store, server_of, clock, closing)
 
 
 # --- workers ---------------------------------------------------------------------------------------------------------

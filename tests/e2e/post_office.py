@@ -76,7 +76,7 @@ class Office:
 
     def __init__(self, folder: Path, url: str, port: int, queue: Queue, config: Config, sink: Sink) -> None:
         self.folder, self.url, self.port, self.queue, self.config, self.sink = folder, url, port, queue, config, sink
-        self._running: list[subprocess.Popen[bytes]] = []
+        self.running: list[subprocess.Popen[bytes]] = []
 
     @property
     def store(self) -> Any:
@@ -93,7 +93,7 @@ class Office:
         command = [sys.executable, "-m", module, "worker", "--config", str(self.config.path), "--name", name, *more]
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[2])])}
         process = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
-        self._running.append(process)
+        self.running.append(process)
         return process
 
     def entries(self) -> list[Entry]:
@@ -111,7 +111,7 @@ class Office:
         return (self.folder / f"{name}.log").read_text(encoding="utf-8")
 
     def close(self) -> None:
-        for process in self._running:
+        for process in self.running:
             if process.poll() is None:
                 self.kill(process)
 
@@ -123,8 +123,8 @@ def free_port() -> int:
 
 
 @contextmanager
-def office(folder: Path, url: str, more: str = "") -> Iterator[Office]:
-    """more: settings of [outbound]."""
+def office(folder: Path, url: str, more: str = "", tick: int = 1) -> Iterator[Office]:
+    """more: settings of [outbound]. tick: seconds between looks for what is due."""
     sink = Sink()
     controller = Controller(sink, hostname="127.0.0.1", port=(port := free_port()))
     controller.start()
@@ -135,7 +135,7 @@ employee = "me@example.com"
 url = "{url}"
 generic_owner = "nobody@example.com"
 [outbound]
-tick = 1
+tick = {tick}
 {more}
 [[profile]]
 name = "main"

@@ -16,8 +16,8 @@ import pytest
 from syncengine.model.outbound import State
 from tests.e2e.post_office import Office, office, until
 
-CUTS = int(os.environ.get("SYNCENGINE_CUTS", "4"))
-NUMBER = 2000 if CUTS > 20 else 300
+CUTS = int(os.environ.get("SYNCENGINE_CUTS", "3"))
+NUMBER = 2000 if CUTS > 20 else 150
 SEED = int(os.environ.get("SYNCENGINE_SEED", "0")) or random.randrange(1, 10**6)
 
 pytestmark = pytest.mark.xdist_group("kill")
