@@ -196,6 +196,7 @@ def test_half_a_message_never_arrives_when_a_file_changes_meanwhile(way: Way, cl
     assert (outcome.verdict, way.arrived()) == (Verdict.NEVER, [])
     assert "changed while it was being sent" in outcome.because
     assert way.send(an_email(), name="r2").verdict is Verdict.SENT
+    assert [message["Message-ID"] for _, message in way.arrived()] == ["<r2@example.com>"]
 
 
 def test_too_large_a_message_is_refused_before_it_is_begun(way: Way) -> None:

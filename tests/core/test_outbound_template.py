@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from syncengine.core.outbound.dates import Dates
-from syncengine.core.outbound.template import MOST_SHOWN, render
+from syncengine.core.outbound.template import MOST_SHOWN, check, has_places, render
 from syncengine.errors import ItemError
 
 DATES = Dates("%d.%m.%Y", "%d.%m.%Y %H:%M", ZoneInfo("Europe/Berlin"))
@@ -152,6 +152,14 @@ def test_a_wrong_template_says_what_and_where(template: str, what: str, where: s
 def test_what_is_not_listed_has_no_place_in_a_template(template: str) -> None:
     with pytest.raises(ItemError):
         text(template)
+
+
+def test_a_template_can_be_checked_before_there_are_values() -> None:
+    check("{{ anything.at_all }} {% for r in records %}{{ r|upper }}{% endfor %}")
+    for wrong in ("{{ x", "{{ x|uper }}", "{% set x = 1 %}", "{{ x() }}", "x" * 70_000, "{{ " + "(" * 9_000 + " }}"):
+        with pytest.raises(ItemError):
+            check(wrong)
+    assert [has_places(one) for one in ("plain", "{{ x }}", "{% if x %}{% endif %}")] == [False, True, True]
 
 
 # --- attacks ---------------------------------------------------------------------------------------------------------

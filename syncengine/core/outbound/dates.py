@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Protocol
 from zoneinfo import ZoneInfo
 
 from syncengine.errors import ItemError
@@ -20,6 +21,12 @@ _DIRECTIVE = re.compile(f"%[{LETTERS}]")
 _STORED = re.compile(r"\d{4}-\d\d-\d\d(?:T\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:\d\d)?)?")
 """A date or moment as databases and the wire write it, and nothing beside it."""
 LONGEST = 200
+
+
+class Showing(Protocol):
+    """How dates and moments are written. form: a strftime format instead of the usual one."""
+
+    def shown(self, value: Moment, form: str = "") -> str: ...
 
 
 @dataclass(frozen=True, slots=True)

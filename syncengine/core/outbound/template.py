@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -23,7 +24,7 @@ from jinja2 import StrictUndefined, TemplateError, TemplateSyntaxError, Undefine
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.utils import missing
 
-from syncengine.core.outbound.dates import Dates, stored_moment
+from syncengine.core.outbound.dates import Dates, Showing, stored_moment
 from syncengine.errors import ItemError
 
 MOST_SOURCE = 64 * 1024
@@ -57,21 +58,45 @@ class _Spent(Exception):
     """A limit is reached. Its argument says which, in words."""
 
 
-def render(template: str, values: Mapping[str, Any], dates: Dates, *, html: bool = False) -> str:
+def render(template: str, values: Mapping[str, Any], dates: Showing, html: bool = False) -> str:
     """The template with these values: texts, numbers, booleans, None, dates, and lists and mappings of them. html: what
     values hold is escaped. Raises ItemError with the line; one for an unknown name says which ones are near."""
     budget = _Budget()
     environment = _Environment(budget, dates, values, html=html)
-    try:
-        if len(template) > MOST_SOURCE:
-            raise _Spent(f"it is longer than {MOST_SOURCE} characters")
-        tree = environment.parse(template)
+    with _explained():
+        tree = _read(template, environment)
         environment.weight = 1 + max(_largest(values), len(template)) // _WEIGHT
-        _check(tree)
         budget.turn(environment.weight * sum(1 for _ in _below(tree)))
         _count(tree, environment)
         compiled = environment.from_string(tree)
         return _bounded(compiled.generate(dict(values)))
+
+
+def check(template: str) -> None:
+    """Whether it may be a template at all, whatever the values. Raises ItemError with the line."""
+    environment = _Environment(_Budget(), Dates(), {}, html=False)
+    with _explained():
+        _count(_read(template, environment), environment)
+
+
+def has_places(template: str) -> bool:
+    """Whether there is anything to fill in."""
+    return "{{" in template or "{%" in template
+
+
+def _read(template: str, environment: _Environment) -> nodes.Template:
+    if len(template) > MOST_SOURCE:
+        raise _Spent(f"it is longer than {MOST_SOURCE} characters")
+    tree = environment.parse(template)
+    _check(tree)
+    return tree
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """What goes wrong in a template, as an ItemError with its line."""
+    try:
+        yield
     except TemplateSyntaxError as e:
         raise _wrong(e.message or "it cannot be read", e.lineno) from None
     except _Refused as e:
@@ -251,7 +276,7 @@ class _Environment(ImmutableSandboxedEnvironment):
 
     intercepted_binops = frozenset({"+", "-", "*", "/", "//", "%", "**"})
 
-    def __init__(self, budget: _Budget, dates: Dates, values: Mapping[str, Any], *, html: bool) -> None:
+    def __init__(self, budget: _Budget, dates: Showing, values: Mapping[str, Any], *, html: bool) -> None:
         super().__init__(
             autoescape=html,
             undefined=_undefined(values),
