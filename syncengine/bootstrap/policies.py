@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from syncengine.bootstrap import embedded, is_remote, open_contents, open_store
 from syncengine.config import Config, mapping_folder
-from syncengine.core.policies.template import ISO, Dates
+from syncengine.core.policies.template import ISO, Showing
 from syncengine.errors import ConfigError
 from syncengine.model.policies import Policy
 from syncengine.times import Clock, system_clock
@@ -73,7 +73,7 @@ def open_monitor(config: Config, stack: ExitStack, clock: Clock = system_clock) 
     return Monitor(open_policy_store(config, stack), policies, clock, dates(config))
 
 
-def dates(config: Config) -> Dates:
+def dates(config: Config) -> Showing:
     """How messages write dates and moments."""
     return ISO
 

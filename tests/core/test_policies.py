@@ -180,7 +180,8 @@ def test_conditions_that_never_meet_are_refused(second: str) -> None:
         (MAIL.replace("<to>", '<to relation="owner">'), "<to> holds an address, or has a relation"),
         ("<send-page><to relation='contacts'/><text>x</text></send-page>", "to employees only"),
         ("<send-page><to relation='owner'/></send-page>", "<send-page> says nothing"),
-        (MAIL.replace("<text>T", "<text>{{ record."), "the template of <text> cannot be read"),
+        (MAIL.replace("<text>T", "<text>{{ record."), "the template of <text> cannot be used"),
+        (MAIL.replace("<text>T", "<text>\n{% if record.locaton %}x{% endif %}"), 'did you mean "location"?'),
         ('<set-field field="statu">x</set-field>', 'did you mean "status"?'),
         ('<set-field field="done">perhaps</set-field>', "is not yes or no"),
         ('<run-process name="Escalate"/>', "there are none yet: take it out"),
@@ -374,6 +375,14 @@ def test_a_subject_stays_one_line_and_html_is_escaped() -> None:
     assert (email.subject, email.html) == ("a Bcc: <x>", "a\r\nBcc: &lt;x&gt;")
 
 
+def test_a_field_that_is_empty_is_nothing_and_one_that_is_none_is_a_fault() -> None:
+    text = MAIL.replace("<text>T", "<text>[{{ record.location }}{% for who in record.contacts %}{{ who }}{% endfor %}]")
+    assert [e.text for e in emails(one(text), r={})] == ["[]"]
+    found = asked(occasion(one(MAIL.replace("<text>T", "<text>{{ recrd.location }}")), r={}), PEOPLE, ISO)
+    assert (found.requests, len(found.faults)) == ((), 1)
+    assert "recrd" in found.faults[0]
+
+
 def test_a_page_goes_to_each_employee() -> None:
     to = "<to relation='employees'/><to>ann@home.example</to>"
     page = f"<send-page key='k' priority='2'>{to}<text>{{{{ policy }}}}</text></send-page>"
@@ -395,7 +404,7 @@ def test_a_page_goes_to_each_employee() -> None:
 def test_an_activity_is_inserted_under_the_record(
     record: str, values: dict[str, object], under: dict[str, object]
 ) -> None:
-    fields = '<set field="description">Call {{ record.name }}</set><set field="due">2026-03-10</set>'
+    fields = '<set field="description">Call {{ record.id }}</set><set field="due">2026-03-10</set>'
     insert = f"<insert-activity>{fields}</insert-activity>"
     (request,) = asked(occasion(one(insert, record=record), c1=values), PEOPLE, ISO).requests
     assert isinstance(request.content, ChangeRecord)

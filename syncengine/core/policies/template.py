@@ -1,19 +1,19 @@
-"""Where templates of policies come from. Stands in for `core.outbound.template`; both are called alike."""
+"""Templates of policies. Stands in for `core.outbound.template` and `core.outbound.dates`, which are called alike."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date
-from typing import Protocol
+from typing import Any, Protocol
 
-from jinja2 import ChainableUndefined, TemplateError
+from jinja2 import StrictUndefined, TemplateError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from syncengine.errors import ItemError
 from syncengine.times import Moment, iso
 
 
-class Dates(Protocol):
+class Showing(Protocol):
     """How dates and moments are written."""
 
     def shown(self, value: Moment, form: str = "") -> str: ...
@@ -29,11 +29,12 @@ class Iso:
 ISO = Iso()
 
 
-def render(template: str, values: Mapping[str, object], dates: Dates, html: bool) -> str:
-    """The template filled with values. Raises ItemError."""
+def render(template: str, values: Mapping[str, Any], dates: Showing, html: bool = False) -> str:
+    """The template with these values: texts, numbers, booleans, None, dates, and lists and mappings of them. html: what
+    values hold is escaped. Raises ItemError."""
     environment = ImmutableSandboxedEnvironment(
         autoescape=html,
-        undefined=ChainableUndefined,
+        undefined=StrictUndefined,
         finalize=lambda v: "" if v is None else dates.shown(v) if isinstance(v, date) else v,
     )
     try:
@@ -42,15 +43,14 @@ def render(template: str, values: Mapping[str, object], dates: Dates, html: bool
         raise ItemError(f"The template cannot be filled: {e}.", fix="correct the template") from e
 
 
-def fault(template: str) -> str:
-    """What is wrong with the form of a template; empty where nothing is."""
+def check(template: str) -> None:
+    """Whether it may be a template at all, whatever the values. Raises ItemError."""
     try:
         ImmutableSandboxedEnvironment().parse(template)
     except TemplateError as e:
-        return str(e)
-    return ""
+        raise ItemError(f"The template cannot be read: {e}.", fix="correct the template") from e
 
 
 def has_places(template: str) -> bool:
-    """Whether a template has places to fill."""
+    """Whether there is anything to fill in."""
     return "{{" in template or "{%" in template

@@ -19,7 +19,7 @@ from typing import Protocol
 
 from syncengine.core.policies.evaluate import evaluate, evaluate_batch
 from syncengine.core.policies.requests import asked
-from syncengine.core.policies.template import Dates
+from syncengine.core.policies.template import Showing
 from syncengine.model.directory import Directory, RecordKey, RecordType
 from syncengine.model.outbound import Request
 from syncengine.model.policies import (
@@ -123,7 +123,7 @@ class Monitor:
     """Lets the policies of a server act. dates: how messages write a date or moment. page: changes in one pass."""
 
     def __init__(
-        self, store: PolicyStore, policies: Sequence[Policy], clock: Clock, dates: Dates, page: int = CHANGES
+        self, store: PolicyStore, policies: Sequence[Policy], clock: Clock, dates: Showing, page: int = CHANGES
     ) -> None:
         self._store, self._clock, self._dates, self._page = store, clock, dates, page
         self._groups: dict[str, list[Policy]] = defaultdict(list)

@@ -10,7 +10,7 @@ from typing import Any
 from syncengine.core.policies.conditions import before, happens, holds
 from syncengine.core.policies.evaluate import evaluate, ready
 from syncengine.core.policies.requests import asked
-from syncengine.core.policies.template import Dates
+from syncengine.core.policies.template import Showing
 from syncengine.errors import NotThere
 from syncengine.model.directory import RecordKey
 from syncengine.model.outbound import Change as ChangeRecord
@@ -139,7 +139,7 @@ class WouldHave:
 
 
 def replayed(
-    store: PolicyStore, policies: Iterable[Policy], since: datetime, now: datetime, dates: Dates
+    store: PolicyStore, policies: Iterable[Policy], since: datetime, now: datetime, dates: Showing
 ) -> tuple[list[WouldHave], datetime | None]:
     """What these policies would have asked for, had they been there since then, and from when on changes are kept
     (None: none are). Batches are left out: what records there were then is not known."""
@@ -155,7 +155,7 @@ def replayed(
     return list(_asked(found, directory, dates)), changes[0].at if changes else None
 
 
-def _asked(occasions: Iterable[Occasion], directory: Any, dates: Dates) -> Iterator[WouldHave]:
+def _asked(occasions: Iterable[Occasion], directory: Any, dates: Showing) -> Iterator[WouldHave]:
     for occasion in sorted(occasions, key=lambda o: o.at):
         wanted = asked(occasion, directory, dates)
         yield WouldHave(occasion, wanted.requests, wanted.faults)
