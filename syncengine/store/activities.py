@@ -101,11 +101,16 @@ class Activities:
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:
+        log = self._work.log
+        here = len(log.lines)
         try:
-            with self._connection.begin_nested(), self._work.log.savepoint():
+            with self._connection.begin_nested():
                 yield
-        except sa.exc.DataError as e:
-            raise ItemError("The database cannot hold one of the values.", fix="shorten or correct it") from e
+        except BaseException as e:
+            del log.lines[here:]
+            if isinstance(e, sa.exc.DataError):
+                raise ItemError("The database cannot hold one of the values.", fix="shorten or correct it") from e
+            raise
 
     @contextmanager
     def _unique(self, activity: Activity) -> Iterator[None]:
@@ -159,7 +164,8 @@ class Activities:
             return False
         grown = t.meta.c.directory_version + 1
         self._connection.execute(sa.update(t.meta).values(directory_version=grown))
-        self._work.log.records(old.records, now, changed, self._clock())
+        if self._work.log.on:
+            self._work.log.records(old.records, now, changed, self._clock())
         if self._work.views.any:
             moved = self._work.views.records_changed(old, self.directory(), changed)
             for employee_id, keys in moved.items():
@@ -307,7 +313,8 @@ class Activities:
         self._work.views.activity_changed(activity, new=True)
         self._relist(activity.id, {}, activity.values, at)
         added = _activity(stored)
-        self._work.log.activity(Deed.ADDED, None, added, at)
+        if self._work.log.on:
+            self._work.log.activity(Deed.ADDED, None, added, at)
         return added
 
     def change(self, activity: Activity, at: datetime) -> None:
@@ -326,7 +333,8 @@ class Activities:
         self._keep_overwritten(old, activity, at)
         self._relist(activity.id, old.values, activity.values, at)
         self._work.views.activity_changed(activity, new=False)
-        self._work.log.activity(Deed.UPDATED, old, activity, at)
+        if self._work.log.on:
+            self._work.log.activity(Deed.UPDATED, old, activity, at)
 
     def remove(self, activity_id: str, at: datetime) -> None:
         if self._work.log.on and (found := self.get(activity_id)) is not None and found[1]:

@@ -9,8 +9,7 @@ its own back, and one statement writes them all.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -25,35 +24,24 @@ from syncengine.times import iso, parse_moment
 
 
 class ChangeLog:
-    """The lines of one transaction. by: who makes the changes that follow."""
+    """The lines of one transaction, where it is `on`. by: who makes the changes that follow."""
 
     def __init__(self, connection: sa.Connection, number: int, *, on: bool) -> None:
         self._connection, self._number, self.on = connection, number, on
         self.by = ""
-        self._lines: list[dict[str, object]] = []
-
-    @contextmanager
-    def savepoint(self) -> Iterator[None]:
-        """What is logged inside is forgotten when it is left by an exception."""
-        length = len(self._lines)
-        try:
-            yield
-        except BaseException:
-            del self._lines[length:]
-            raise
+        self.lines: list[dict[str, object]] = []
 
     def activity(self, deed: Deed, old: Activity | None, new: Activity, at: datetime) -> None:
         """old: as it was before an update."""
-        if self.on:
-            before = filled({n: old[n] for n in {*old.values, *new.values}}) if old else {}
-            after = filled({n: new[n] for n in new.values})
-            self._line(RecordType.ACTIVITY, new.id, deed, before, after, at)
+        before = filled({n: old[n] for n in {*old.values, *new.values}}) if old else {}
+        after = filled({n: new[n] for n in new.values})
+        self._line(RecordType.ACTIVITY, new.id, deed, before, after, at)
 
     def records(
         self, old: Mapping[RecordKey, Record], new: Mapping[RecordKey, Record], keys: Iterable[RecordKey], at: datetime
     ) -> None:
         """Those of the records with these keys that a policy can be about; what is not in `new` is deleted."""
-        for key in sorted(keys) if self.on else ():
+        for key in sorted(keys):
             before, after = old.get(key), new.get(key)
             if key[0] in TYPES and (last := after or before):
                 deed = Deed.DELETED if after is None else Deed.ADDED if before is None else Deed.UPDATED
@@ -71,10 +59,10 @@ class ChangeLog:
     ) -> None:
         names = sorted({*before, *after}) if deed is Deed.UPDATED else ()
         old = {name: before.get(name) for name in names if before.get(name) != after.get(name)}
-        self._lines.append(
+        self.lines.append(
             {
                 "number": self._number,
-                "position": len(self._lines),
+                "position": len(self.lines),
                 "at": iso(at),
                 "type": kind.value,
                 "record_id": record_id,
@@ -87,8 +75,8 @@ class ChangeLog:
 
     def write(self) -> None:
         """Write the lines; the transaction ends."""
-        if self._lines:
-            self._connection.execute(sa.insert(p.change), self._lines)
+        if self.lines:
+            self._connection.execute(sa.insert(p.change), self.lines)
 
 
 def filled(values: Mapping[str, Value]) -> dict[str, Json]:

@@ -88,10 +88,16 @@ class Pass:
         self._connection.execute(sa.update(p.group).where(p.group.c.name == group.name).values(row))
 
     def end(self, names: Iterable[str]) -> None:
-        """Forget groups with all they keep. Where none is left, nothing is logged any more."""
-        self._connection.execute(sa.delete(p.group).where(p.group.c.name.in_(list(names))))
-        none = ~sa.exists(sa.select(p.group.c.name))
-        self._connection.execute(sa.update(t.meta).where(none).values(logging=0))
+        """Forget groups with all they keep. Where none is left, nothing is logged any more.
+
+        Takes the lock of the writers first, as `_begin` does: a group that begins meanwhile must be seen."""
+        if not (gone := list(names)):
+            return
+        self._connection.execute(sa.update(t.meta).values(number=t.meta.c.number))
+        self._connection.execute(sa.delete(p.group).where(p.group.c.name.in_(gone)))
+        if not self.groups():
+            self._connection.execute(sa.update(t.meta).values(logging=0))
+            self._connection.execute(sa.delete(p.change))
 
     # --- the change log ---
 

@@ -180,7 +180,8 @@ def test_conditions_that_never_meet_are_refused(second: str) -> None:
         (MAIL.replace("<to>", '<to relation="owner">'), "<to> holds an address, or has a relation"),
         ("<send-page><to relation='contacts'/><text>x</text></send-page>", "to employees only"),
         ("<send-page><to relation='owner'/></send-page>", "<send-page> says nothing"),
-        (MAIL.replace("<text>T", "<text>{{ record."), "the template of <text> cannot be read"),
+        (MAIL.replace("<text>T", "<text>{{ record."), "the template of <text> cannot be used"),
+        (MAIL.replace("<text>T", "<text>\n{% if record.locaton %}x{% endif %}"), 'did you mean "location"?'),
         ('<set-field field="statu">x</set-field>', 'did you mean "status"?'),
         ('<set-field field="done">perhaps</set-field>', "is not yes or no"),
         ('<run-process name="Escalate"/>', "there are none yet: take it out"),
@@ -374,6 +375,14 @@ def test_a_subject_stays_one_line_and_html_is_escaped() -> None:
     text = text.replace("</text>", "</text><html>{{ record.description }}</html>")
     (email,) = emails(one(text), r={"description": "a\r\nBcc: <x>"})
     assert (email.subject, email.html) == ("a Bcc: <x>", "a\r\nBcc: &lt;x&gt;")
+
+
+def test_a_field_that_is_empty_is_nothing_and_one_that_is_none_is_a_fault() -> None:
+    text = MAIL.replace("<text>T", "<text>[{{ record.location }}{% for who in record.contacts %}{{ who }}{% endfor %}]")
+    assert [e.text for e in emails(one(text), r={})] == ["[]"]
+    found = asked(occasion(one(MAIL.replace("<text>T", "<text>{{ recrd.location }}")), r={}), PEOPLE, AS_STORED)
+    assert (found.requests, len(found.faults)) == ((), 1)
+    assert "recrd" in found.faults[0]
 
 
 def test_a_page_goes_to_each_employee() -> None:

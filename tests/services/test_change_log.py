@@ -242,7 +242,35 @@ def test_when_the_last_group_ends_nothing_is_logged_any_more(log: Policies, serv
     with log.transaction(write=True) as here:
         here.end(["h"])
     server.stored("ann", integration_id="2", description="2")
+    assert read(log) == []
+    begin(log)
+    server.stored("ann", integration_id="3", description="3")
     assert len(read(log)) == 1
+
+
+def test_a_group_that_begins_while_the_last_one_ends_is_fed(postgresql_url: str) -> None:
+    """On PostgreSQL the two run side by side; the one that ends must see the one that begins."""
+    store = filled_store(postgresql_url)
+    log, other = Policies(postgresql_url), Policies(postgresql_url)
+    begin(log)
+    entered = threading.Event()
+
+    def end() -> None:
+        entered.wait(30)
+        with other.transaction(write=True) as here:
+            here.end(["g"])
+
+    ender = threading.Thread(target=end)
+    ender.start()
+    with log.transaction(write=True) as here:
+        here.enter("new", NOW)
+        entered.set()
+        ender.join(1)  # it waits for the lock; were it quicker, it would have seen no group
+    ender.join()
+    embedded(store).stored("ann")
+    assert len(read(log)) == 1
+    for one in (store, log, other):
+        one.close()
 
 
 def test_where_nobody_asks_a_transaction_runs_not_one_statement_more(sqlite_url: str) -> None:

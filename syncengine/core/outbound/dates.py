@@ -46,10 +46,8 @@ class Dates:
         return _written(value, form or self.moment)
 
 
-class AsStored(Dates):
+class AsStored:
     """As the database and the wire write them: for values, not for people."""
-
-    __slots__ = ()
 
     def shown(self, value: Moment, form: str = "") -> str:
         return _written(value, form) if form else iso(value)

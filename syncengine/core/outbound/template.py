@@ -111,24 +111,6 @@ def _explained() -> Iterator[None]:
         raise _wrong("it is nested too deeply", None) from None
 
 
-def fault(template: str) -> str:
-    """What is wrong with the form of a template, and in which of its lines; empty where nothing is."""
-    try:
-        if len(template) > MOST_SOURCE:
-            return f"it is longer than {MOST_SOURCE} characters"
-        _check(ImmutableSandboxedEnvironment().parse(template))
-    except TemplateSyntaxError as e:
-        return f"{e.message or 'it cannot be read'} (line {e.lineno})"
-    except _Refused as e:
-        return f"{e} (line {e.line})"
-    return ""
-
-
-def has_places(template: str) -> bool:
-    """Whether a template has places to fill."""
-    return "{{" in template or "{%" in template
-
-
 def _bounded(pieces: Iterable[str]) -> str:
     found, length = [], 0
     for piece in pieces:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Iterator
 from collections.abc import Mapping as Map
 from dataclasses import dataclass, field, replace
@@ -13,6 +14,7 @@ from syncengine.core import xml_source
 from syncengine.core.filters import RECORD_FIELDS
 from syncengine.core.mapping.grammar import Complaint, nearest
 from syncengine.core.outbound import template
+from syncengine.errors import ItemError
 from syncengine.model.directory import RecordType
 from syncengine.model.policies import (
     Action,
@@ -46,6 +48,7 @@ _RELATIONS: Map[RecordType, tuple[Relation, ...]] = {
 }
 """Whom each record names. A contact's `contacts` is the contact."""
 _NOT_SET = ("id",)
+_PLACES, _NAMED = re.compile(r"\{[{%].*?[}%]\}", re.DOTALL), re.compile(r"\brecord\.(\w+)")
 LONGEST = timedelta(days=3660)
 
 
@@ -186,19 +189,19 @@ class Reading:
             match one.tag:
                 case "send-email":
                     text, html = _text(one, "text"), _text(one, "html")
-                    self._templates(one, "subject", "text", "html")
+                    self._templates(one, kind, "subject", "text", "html")
                     to = self._recipients(one, kind)
                     yield SendEmail(to, _text(one, "subject"), text, html, *_leaving(one))
                 case "send-page":
                     if one.find("text") is None and one.find("digits") is None:
                         self._wrong(one, "<send-page> says nothing", "add <text> or <digits>")
-                    self._templates(one, "text", "digits")
+                    self._templates(one, kind, "text", "digits")
                     to = self._recipients(one, kind)
                     yield SendPage(to, _text(one, "text"), _text(one, "digits"), *_leaving(one))
                 case "insert-activity":
-                    yield InsertActivity(dict(self._set(s, RecordType.ACTIVITY) for s in one.iterfind("set")))
+                    yield InsertActivity(dict(self._set(s, RecordType.ACTIVITY, kind) for s in one.iterfind("set")))
                 case "set-field" if one is fields[0]:  # all of them are one change
-                    yield SetField(dict(self._set(each, kind) for each in fields))
+                    yield SetField(dict(self._set(each, kind, kind) for each in fields))
                 case "run-process":
                     yield self._process(one)
 
@@ -228,13 +231,14 @@ class Reading:
             self._wrong(el, f'"{address}" is no address', "write one like desk@example.com")
         return Recipient(address, relation)
 
-    def _set(self, el: _Element, kind: RecordType) -> tuple[str, str]:
+    def _set(self, el: _Element, kind: RecordType, of: RecordType) -> tuple[str, str]:
+        """A field of a record of the type `kind`, and the template of its value, filled from one of the type `of`."""
         known = {name for name in RECORD_FIELDS[kind] if name not in _NOT_SET}
         name, text = _said(el, "field"), el.text or ""
         if name not in known:
             what = f'"{name}" of the record type {kind} cannot be set'
             self._wrong(el, what, nearest(name, known, '"{}"'))
-        self._template(el, text)
+        self._template(el, text, of)
         if name in known and not template.has_places(text):
             try:
                 from_json(text, RECORD_FIELDS[kind][name])
@@ -242,14 +246,20 @@ class Reading:
                 self._wrong(el, f'"{name}" cannot hold this: {e}', "write a value of that form")
         return name, text
 
-    def _templates(self, el: _Element, *names: str) -> None:
+    def _templates(self, el: _Element, kind: RecordType, *names: str) -> None:
         for one in el:
             if one.tag in names:
-                self._template(one, one.text or "")
+                self._template(one, one.text or "", kind)
 
-    def _template(self, el: _Element, text: str) -> None:
-        if complaint := template.fault(text):
-            self._wrong(el, f"the template of <{el.tag}> cannot be read: {complaint}", "correct it")
+    def _template(self, el: _Element, text: str, kind: RecordType) -> None:
+        try:
+            template.check(text)
+        except ItemError as e:
+            self._wrong(el, f"the template of <{el.tag}> cannot be used: {e.what.rstrip('.')}", e.fix or "correct it")
+        known = {*RECORD_FIELDS[kind], "id", "type"}
+        for name in dict.fromkeys(n for place in _PLACES.findall(text) for n in _NAMED.findall(place)):
+            if name not in known:
+                self._wrong(el, f'the template names an unknown field "{name}"', nearest(name, known, '"{}"'))
 
 
 def _leaving(el: _Element) -> tuple[str, str, int]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import chain
 
 from syncengine.core.filters import RECORD_FIELDS
-from syncengine.core.outbound.dates import AS_STORED, Dates
+from syncengine.core.outbound.dates import AS_STORED, Showing
 from syncengine.core.outbound.template import render
 from syncengine.core.policies.conditions import field_type
 from syncengine.core.policies.evaluate import signature
@@ -42,7 +42,7 @@ class Asked:
     faults: tuple[str, ...] = ()
 
 
-def asked(occasion: Occasion, directory: Directory, dates: Dates) -> Asked:
+def asked(occasion: Occasion, directory: Directory, dates: Showing) -> Asked:
     """All that an occasion asks for. dates: how messages write a date or moment."""
     scene = _Scene(occasion, directory, dates)
     requests, faults = [], []
@@ -83,7 +83,7 @@ def _chain(occasion: Occasion, group: Sequence[str]) -> tuple[str, ...]:
 class _Scene:
     occasion: Occasion
     directory: Directory
-    dates: Dates
+    dates: Showing
 
     def groups(self, *, together: bool) -> list[list[str]]:
         records = list(self.occasion.waits)
@@ -107,17 +107,14 @@ class _Scene:
 
     def _places(self, group: Sequence[str]) -> dict[str, object]:
         """What templates may name."""
-        kind = self.occasion.policy.type
-        records = [
-            {
-                **dict.fromkeys(RECORD_FIELDS[kind]),
-                **{n: _readable(kind, n, raw) for n, raw in self._values(r).items()},
-                "id": r,
-                "type": kind.value,
-            }
-            for r in group
-        ]
+        records = [self._readable(record) for record in group]
         return {"record": records[0], "records": records, "policy": self.occasion.policy.name, "at": self.occasion.at}
+
+    def _readable(self, record: str) -> dict[str, object]:
+        """All fields of a record, the empty ones as well."""
+        kind, values = self.occasion.policy.type, self._values(record)
+        known = {name: _readable(kind, name, values.get(name)) for name in {**RECORD_FIELDS[kind], **values}}
+        return {**known, "id": record, "type": known.get("type", kind.value)}
 
     # --- messages ---
 

@@ -1,7 +1,8 @@
 """The sender of changes that policies ask for: activities through the activity server, records of the directory.
 
 The command's id follows from the request's: asked again after a crash, the server gives the answer it gave and does
-nothing (SYN-2). So a change is never possibly made, and can be tried any number of times. Each is signed with who asked for it, so that a policy can tell what it has caused itself.
+nothing (SYN-2). So a change is never possibly made, and can be tried any number of times. Each is signed with who asked
+for it, so that a policy can tell what it has caused itself.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
-from syncengine.core.outbound.dates import Dates
+from syncengine.core.outbound.dates import Showing
 from syncengine.core.policies.evaluate import evaluate, evaluate_batch
 from syncengine.core.policies.requests import asked
 from syncengine.model.directory import Directory, RecordKey, RecordType
@@ -130,7 +130,7 @@ class Monitor:
         queue: Queue,
         policies: Sequence[Policy],
         clock: Clock,
-        dates: Dates,
+        dates: Showing,
         page: int = CHANGES,
     ) -> None:
         """queue: in the same database as the store."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from syncengine.core.outbound.dates import Dates
+from syncengine.core.outbound.dates import Showing
 from syncengine.core.policies.conditions import before, happens, holds
 from syncengine.core.policies.evaluate import evaluate, ready
 from syncengine.core.policies.requests import asked
@@ -139,7 +139,7 @@ class WouldHave:
 
 
 def replayed(
-    store: PolicyStore, policies: Iterable[Policy], since: datetime, now: datetime, dates: Dates
+    store: PolicyStore, policies: Iterable[Policy], since: datetime, now: datetime, dates: Showing
 ) -> tuple[list[WouldHave], datetime | None]:
     """What these policies would have asked for, had they been there since then, and from when on changes are kept
     (None: none are). Batches are left out: what records there were then is not known."""
@@ -155,7 +155,7 @@ def replayed(
     return list(_asked(found, directory, dates)), changes[0].at if changes else None
 
 
-def _asked(occasions: Iterable[Occasion], directory: Any, dates: Dates) -> Iterator[WouldHave]:
+def _asked(occasions: Iterable[Occasion], directory: Any, dates: Showing) -> Iterator[WouldHave]:
     for occasion in sorted(occasions, key=lambda o: o.at):
         wanted = asked(occasion, directory, dates)
         yield WouldHave(occasion, wanted.requests, wanted.faults)
