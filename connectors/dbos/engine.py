@@ -132,9 +132,9 @@ class DbosWorker:
             DBOS.resume_workflow(one.workflow_id, queue_name=one.queue_name)
         return len(lost)
 
-    def drop_ended(self) -> int:
-        """Delete some of the jobs that ended long ago; how many."""
-        before = (datetime.now(UTC) - KEPT).isoformat()
+    def drop_ended(self, kept: timedelta = KEPT) -> int:
+        """Delete some of the jobs that ended so long ago; how many."""
+        before = (datetime.now(UTC) - kept).isoformat()
         old = DBOS.list_workflows(
             status=ENDED, completed_before=before, limit=DROPPED_AT_ONCE, load_input=False, load_output=False
         )

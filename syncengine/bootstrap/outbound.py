@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import timedelta
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from syncengine.bootstrap import embedded, is_remote, new_id, open_contents, open_store
 from syncengine.config import Config
@@ -75,9 +75,13 @@ SENDERS: dict[Kind, str] = {
 
 def open_sender(config: Config, kind: Kind, profile: str) -> Sender:
     """What sends requests of a kind by this profile; empty: the default one. Raises ConfigError."""
-    module, _, function = SENDERS[kind].partition(":")
-    sender: Sender = getattr(import_module(module), function)(config, profile)
+    sender: Sender = _found(SENDERS[kind])(config, profile)
     return sender
+
+
+def _found(place: str) -> Any:
+    module, _, function = place.partition(":")
+    return getattr(import_module(module), function)
 
 
 def open_changes(config: Config, _profile: str) -> Sender:

@@ -26,7 +26,7 @@ SIGN_SECONDS = 5.0
 """Between signs of life, or less where workers are soon believed dead."""
 LAST_SECONDS = 2
 """How long batches may take to end."""
-CLEAN_EVERY = timedelta(hours=1)
+CLEAN_EVERY = timedelta(minutes=1)
 
 Tell = Callable[[Tiding], None]
 
@@ -130,7 +130,7 @@ class _Signs:
             self._parts.store.drop_worker(self._parts.name)
 
     def _go_on(self) -> None:
-        seconds = min(SIGN_SECONDS, self._parts.dead_after.total_seconds() / 4)
+        seconds = min(SIGN_SECONDS, max(0.5, self._parts.dead_after.total_seconds() / 4))
         while not self._ended.wait(seconds):
             try:
                 self.give()
@@ -144,12 +144,13 @@ class _Signs:
                 self._complain(e)
 
     def _tidy(self) -> None:
-        self.clean()
         now = self._clock()
-        if self.keep_days and (self._cleaned is None or now - self._cleaned > CLEAN_EVERY):
-            self._cleaned = now
-            if number := deeds.purge(self._parts.store, self.keep_days, self._clock):
-                self._tell(Tiding(Word.PURGED, number=number))
+        if self._cleaned is not None and now - self._cleaned < CLEAN_EVERY:
+            return
+        self._cleaned = now
+        self.clean()
+        if self.keep_days and (number := deeds.purge(self._parts.store, self.keep_days, self._clock)):
+            self._tell(Tiding(Word.PURGED, number=number))
 
     def _complain(self, error: Exception) -> None:
         if not self._in_trouble:

@@ -23,5 +23,5 @@ def slow(argument: str) -> None:
 
 
 if __name__ == "__main__":
-    outbound.FEATURES.append(add)
+    outbound.FEATURES.append("tests.e2e.run_slow_job:add")
     main(prog_name="syncengine")

@@ -11,6 +11,7 @@ from tests.e2e.desk import Desk, event
 BAD = "no calendar at all"
 OTHERWISE = {
     "serve": "runs until it is stopped",
+    "worker": "runs until it is stopped",
     "demo": "is for people",
     "message-id": "prints JSON lines anyway",
     "recurrence": "prints JSON lines anyway",
