@@ -121,6 +121,12 @@ class Parts:
     jobs: Jobs
 
 
+Feature = Callable[[Config, "Queue", Jobs, Clock, "Tell", ExitStack], None]
+"""Adds to the jobs of a worker what a feature does in the background; see `ports.Jobs`."""
+FEATURES: list[str] = ["syncengine.bootstrap.policies:policies_in_background"]
+"""Where each feature is to be found, `module:function`. Imported when a worker starts."""
+
+
 def open_worker(
     config: Config,
     engine: Engine,
@@ -134,7 +140,6 @@ def open_worker(
 ) -> Parts:
     """What a worker needs, closed by `stack`. keys: the request keys it takes; none: as configured.
     Raises UnderWay where a worker of this name runs, ConfigError, StorageError."""
-    from syncengine.bootstrap.policies import policies_in_background
     from syncengine.services.outbound import Queue
     from syncengine.services.outbound.batch import Batches
     from syncengine.services.outbound.queue import JOB, queue_name
@@ -164,7 +169,9 @@ def open_worker(
         ticks=[lambda: wake_all(store, engine, clock, config.outbound.batch)],
     )
     queue = Queue(store, engine, clock, domain_of(config))
-    policies_in_background(config, queue, jobs, clock, tell, stack)
+    for place in FEATURES:
+        join: Feature = _found(place)
+        join(config, queue, jobs, clock, tell, stack)
     return Parts(name, takes, timedelta(seconds=config.outbound.dead_after), store, lock, batches, jobs)
 
 

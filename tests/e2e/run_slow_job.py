@@ -8,7 +8,7 @@ from syncengine.bootstrap import outbound
 from syncengine.cli.main import main
 
 
-def add(_config: object, _engine: object, jobs: outbound.Jobs, *_: object) -> None:
+def add(_config: object, _queue: object, jobs: outbound.Jobs, *_: object) -> None:
     jobs.named["slow"] = slow
 
 
