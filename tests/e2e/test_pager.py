@@ -106,7 +106,7 @@ def test_what_is_refused_is_said(paging: Desk) -> None:
 
 def test_pagers_leave_the_server_by_no_command(paging: Desk) -> None:
     paging.good("sync")
-    for words in (("record", "list", "--json"), ("lookup", "User", "--json"), ("activities", "--json")):
+    for words in (("lookup", "Con", "--json"), ("activities", "--json")):
         assert PIN not in paging.good(*words).out
     state = (paging.folder / "state.db").read_bytes()
     for beside in paging.folder.glob("state.db-*"):
