@@ -7,6 +7,7 @@ from dataclasses import replace
 from syncengine.bootstrap import is_remote, mailer, open_server
 from syncengine.bootstrap.pims import open_pim
 from syncengine.config import ALARM, SERVER, Config
+from syncengine.config.pagers import PagerConfig
 from syncengine.errors import ConfigError
 from syncengine.model.pim import Kind
 from syncengine.secrets import Secret, in_keyring
@@ -26,6 +27,8 @@ def account(config: Config, name: str) -> Secret:
         return config.server.token or in_keyring(name, "server.token")
     if name == ALARM and config.alarm and config.alarm.smtp:
         return config.alarm.password or in_keyring(name, "alarm.password")
+    if pager := next((p for p in config.pagers if p.name == name), None):
+        return pager_secret(pager)
     pim = next((p for p in config.pims if p.name == name), None)
     if pim is None:
         known = ", ".join([*(p.name for p in config.pims if p.url), *([SERVER] if is_remote(config) else [])])
@@ -39,8 +42,25 @@ def account(config: Config, name: str) -> Secret:
     return pim.password or in_keyring(name, f"pim[{name}].password")
 
 
+def pager_secret(pager: PagerConfig) -> Secret:
+    """Raises ConfigError where there is none."""
+    if not pager.secret_setting:
+        raise ConfigError(
+            f"The pager service {pager.name!r} has no secret of its own.",
+            where=f"pager[{pager.name}]",
+            fix="Log in to its communication profile.",
+        )
+    return pager.secret or in_keyring(pager.name, f"pager[{pager.name}].{pager.secret_setting}")
+
+
 def try_login(config: Config, name: str, secret: str) -> None:
     """Log in for once with this password or token. Raises LoginRefused, SideError, ConfigError."""
+    if any(p.name == name for p in config.pagers):
+        raise ConfigError(
+            "The secret of a pager service cannot be tried without a page.",
+            where=f"pager[{name}]",
+            fix=f'Keep it with --no-check, and say "syncengine pager test {name} --page EMPLOYEE".',
+        )
     given = Secret("text", secret, account=name)
     if name == SERVER:
         server = open_server(replace(config, server=replace(config.server, token=given)))

@@ -53,7 +53,9 @@ def login(name: str, config_path: Path | None, as_json: bool, piped: bool, no_ch
     click.echo(f"The {word} of {name} is {'kept' if no_check else 'accepted, and kept'} in the system keyring.")
     if todo:
         how = _SOURCES.get(configured.source, "it is not named there")
-        click.echo(f"The configuration does not use it yet ({how}). Write into {_section(name)} of {config.path}:")
+        click.echo(
+            f"The configuration does not use it yet ({how}). Write into {_section(name, kept)} of {config.path}:"
+        )
         click.echo(f"    {todo}")
     return 0
 
@@ -100,5 +102,6 @@ def _to_write(kept: Secret) -> str:
     return f"{kept.where.rpartition('.')[2]} = {{ keyring = {json.dumps(kept.value, ensure_ascii=False)} }}"
 
 
-def _section(name: str) -> str:
-    return f"[{name}]" if name in (SERVER, ALARM) else f'the [[pim]] named "{name}"'
+def _section(name: str, kept: Secret) -> str:
+    kind = kept.where.partition("[")[0]
+    return f"[{name}]" if name in (SERVER, ALARM) else f'the [[{kind}]] named "{name}"'
