@@ -8,6 +8,7 @@ from syncengine.bootstrap import is_remote, mailer, open_server
 from syncengine.bootstrap.pims import open_pim
 from syncengine.bootstrap.senders_email import log_in
 from syncengine.config import ALARM, SERVER, Config
+from syncengine.config.pagers import PagerConfig
 from syncengine.config.profiles import POP3_LOGIN, ProfileConfig
 from syncengine.errors import ConfigError
 from syncengine.model.pim import Kind
@@ -30,12 +31,25 @@ def account(config: Config, name: str) -> Secret:
         return config.alarm.password or in_keyring(name, "alarm.password")
     if profile := _profile(config, name):
         return profile.login(name)
+    if pager := next((p for p in config.pagers if p.name == name), None):
+        return pager_secret(pager)
     pim = next((p for p in config.pims if p.name == name), None)
     if pim is None:
         raise _unknown(config, name)
     if not pim.url:
         raise ConfigError(f"The PIM {name!r} is a folder; no password is needed for it.", where=str(config.path))
     return pim.password or in_keyring(name, f"pim[{name}].password")
+
+
+def pager_secret(pager: PagerConfig) -> Secret:
+    """Raises ConfigError where there is none."""
+    if not pager.secret_setting:
+        raise ConfigError(
+            f"The pager service {pager.name!r} has no secret of its own.",
+            where=f"pager[{pager.name}]",
+            fix="Log in to its communication profile.",
+        )
+    return pager.secret or in_keyring(pager.name, f"pager[{pager.name}].{pager.secret_setting}")
 
 
 def _profile(config: Config, name: str) -> ProfileConfig | None:
@@ -59,6 +73,12 @@ def _unknown(config: Config, name: str) -> ConfigError:
 
 def try_login(config: Config, name: str, secret: str) -> None:
     """Log in for once with this password or token. Raises LoginRefused, SideError, ConfigError."""
+    if any(p.name == name for p in config.pagers):
+        raise ConfigError(
+            "The secret of a pager service cannot be tried without a page.",
+            where=f"pager[{name}]",
+            fix=f'Keep it with --no-check, and say "syncengine pager test {name} --page EMPLOYEE".',
+        )
     given = Secret("text", secret, account=name)
     if name == SERVER:
         server = open_server(replace(config, server=replace(config.server, token=given)))

@@ -107,4 +107,7 @@ def _section(config: Config, name: str) -> str:
     if name in (SERVER, ALARM):
         return f"[{name}]"
     profile = next((p.name for p in config.profiles if name in (p.name, p.name + POP3_LOGIN)), None)
-    return f'the [[profile]] named "{profile}"' if profile else f'the [[pim]] named "{name}"'
+    if profile:
+        return f'the [[profile]] named "{profile}"'
+    kind = "pager" if any(p.name == name for p in config.pagers) else "pim"
+    return f'the [[{kind}]] named "{name}"'

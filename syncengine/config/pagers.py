@@ -48,6 +48,11 @@ class PagerConfig:
     default: bool = False
 
     @property
+    def secret_setting(self) -> str:
+        """What the secret is called in the file; empty where there is none."""
+        return _CONNECTORS[self.connector][1]
+
+    @property
     def place(self) -> str:
         """Where its pages go, as it may be shown."""
         match self.settings:

@@ -115,7 +115,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What was said of one recipient: an address, or a pager number. code: SMTP's or TAP's; 0 for none."""
+    """What was said of one recipient: an address, or a paged employee's id. code: SMTP's or TAP's; 0 for none."""
 
     verdict: Verdict
     code: int = 0

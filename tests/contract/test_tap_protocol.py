@@ -67,6 +67,16 @@ def test_a_block_that_ends_with_its_field_says_so() -> None:
     assert made[0][-6:-5] == b"\r"
 
 
+@pytest.mark.parametrize("before", range(240, 250))
+def test_a_pair_is_never_split_over_two_blocks(before: int) -> None:
+    made = blocks(("1", "x" * before + "\r" * 8), escapes=True)
+    assert all(len(block) <= 256 for block in made)
+    assert all(block[-6:-5] != b"\x1a" for block in made), "no block ends inside a pair"
+    terminal = Terminal()
+    terminal.hear(b"".join(made))
+    assert terminal.pages == [[b"1", b"x" * before + b"\r" * 8]]
+
+
 def test_what_is_not_ascii_is_refused() -> None:
     with pytest.raises(ValueError, match="ascii"):
         blocks(("1", "é"), escapes=True)
@@ -114,6 +124,9 @@ def test_every_line_end_is_one(end: bytes) -> None:
         (b"\x1b[P\r\x1b\x1b[p", [(Heard.GO, 0)]),
         (b"\x1b\xff\x04\x1b[\xffp\x1b\x05[p", []),
         (b"I\xffD=\r", []),
+        (b"I\xc4=\r", []),
+        (b"\x1b[\x04", []),
+        (b"110 1.8\r211 Page accepted\r\x06", [(Heard.ACK, 211)]),
         (b"\x86\x95\x9e", []),
         (b"\r\nNO CARRIER\r\n", [(Heard.LOST, 0)]),
         (b"5112 of something\r\x1e", [(Heard.RS, 0)]),
@@ -128,6 +141,8 @@ def test_endless_talk_is_not_kept() -> None:
     ear = Ear()
     assert list(ear.hear(b"words and words\r" * 10_000)) == []
     assert len(ear.said(Heard.TIMEOUT).text) < 1000
+    assert list(ear.hear(b"x" * 100_000)) == []
+    assert len(ear.said(Heard.TIMEOUT).text) <= 500
 
 
 @given(st.binary(max_size=80), st.lists(st.integers(0, 80)))
@@ -441,6 +456,17 @@ def test_talk_that_never_stops_does_not_stop_the_clock() -> None:
         110,
         Paged(UNKNOWN, "the terminal did not answer after the page had been handed over"),
     )
+
+
+@pytest.mark.parametrize(("taken", "verdict"), [(False, LATER), (True, UNKNOWN)])
+def test_a_page_that_has_not_gone_out_is_not_unknown(taken: bool, verdict: Verdict) -> None:
+    caller = logged_on(Terminal())
+    caller.session.page("1", "x", caller.now)
+    if taken:
+        caller.session.to_send()
+    paged = caller.session.lost(caller.now)[0]
+    assert isinstance(paged, Paged)
+    assert paged.verdict is verdict
 
 
 def test_the_line_may_break_at_any_moment() -> None:

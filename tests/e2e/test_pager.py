@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Mapping
 from copy import deepcopy
 from pathlib import Path
@@ -14,7 +17,7 @@ from syncengine.bootstrap.senders_page import open_pager
 from syncengine.config import load
 from syncengine.errors import ConfigError
 from syncengine.model.outbound import Page, Request, Verdict
-from tests.e2e.desk import DIRECTORY, FOLDER, ME, OTHER, Desk
+from tests.e2e.desk import DIRECTORY, FOLDER, ME, OTHER, ROOT, Desk, Done
 from tests.tap_terminal import RS, Exchange, Terminal
 
 PIN = "7632140090"
@@ -106,7 +109,7 @@ def test_what_is_refused_is_said(paging: Desk) -> None:
 
 def test_pagers_leave_the_server_by_no_command(paging: Desk) -> None:
     paging.good("sync")
-    for words in (("record", "list", "--json"), ("lookup", "User", "--json"), ("activities", "--json")):
+    for words in (("lookup", "Con", "--json"), ("activities", "--json")):
         assert PIN not in paging.good(*words).out
     state = (paging.folder / "state.db").read_bytes()
     for beside in paging.folder.glob("state.db-*"):
@@ -141,3 +144,27 @@ def test_pages_leave_on_the_server_alone(tmp_path: Path) -> None:
     (tmp_path / "config.toml").write_text(text)
     with pytest.raises(ConfigError, match="leave on the server itself"):
         open_pager(load(tmp_path / "config.toml"))
+
+
+def test_the_secret_of_a_service_can_be_kept_in_the_keyring(paging: Desk) -> None:
+    ring = paging.folder / "keyring.json"
+    paging.env |= {"PYTHON_KEYRING_BACKEND": "tests.e2e.keyring_file.FileKeyring", "KEYRING_FILE": str(ring)}
+    untried = log_in(paging, "sms")
+    assert (untried.code, "cannot be tried without a page" in untried.err) == (2, True)
+    assert not ring.exists()
+    done = log_in(paging, "sms", "--no-check")
+    assert done.code == 0
+    assert 'Write into the [[pager]] named "sms"' in done.out
+    assert 'secret = { keyring = "sms" }' in done.out
+    assert "whsec" not in done.out + done.err
+    assert "whsec_AAAA" in ring.read_text()
+    assert 'password = { keyring = "beeper" }' in log_in(paging, "beeper", "--no-check").out
+
+
+def log_in(desk: Desk, *args: str) -> Done:
+    environment = {**os.environ, **desk.env, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "syncengine.cli.main", "login", *args, "--stdin", "--config", "config.toml"]
+    done = subprocess.run(
+        command, cwd=desk.folder, env=environment, input="whsec_AAAA\n", capture_output=True, text=True, check=False
+    )
+    return Done(done.returncode, done.stdout, done.stderr)
