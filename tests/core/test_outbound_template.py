@@ -192,6 +192,7 @@ ATTACKS = {
     "joining": "{{ records|join(big) }}",
     "joining texts": "{{ letters|join(big) }}",
     "doubling": "{{ " + "(" * 30 + "big" + " ~ big)" * 30 + " }}",
+    "a text that is only measured": "{{ (big" + " ~ big" * 25 + ")|length }}",
     "a long sum of texts": "{{ big" + " ~ big" * 10_000 + " }}",
     "a long sum": "{{ 1" + " + 1" * 15_000 + " }}",
     "many filters": "{{ big" + "|upper" * 8_000 + " }}",
@@ -211,6 +212,31 @@ ATTACKS = {
     "blanks": "{{" + " " * 65_000,
     "a text that never ends": "{{ '" + "\\" * 65_000,
 }
+REASONS = {
+    "a power": "no place in a template",
+    "a method": "a call has no place",
+    "large numbers": "numbers up to",
+    "loops that show nothing": "steps",
+    "many comparisons": "steps",
+    "loops that show": "its result is longer",
+    "joining texts": "makes texts",
+    "replacing": "makes texts",
+    "a text that is only measured": "makes texts",
+    "too many loops": "nested too deeply",
+    "many looks": "nested too deeply",
+    "a large template": "longer than",
+}
+"""Attack → which limit meets it first."""
+
+
+@pytest.mark.parametrize("attack", REASONS)
+def test_each_limit_holds_by_itself(attack: str) -> None:
+    records = [{"id": str(n)} for n in range(1000)]
+    values = {"subject": "x", "big": "a" * 1_000_000, "letters": list("abcdefghij") * 100, "records": records}
+    with pytest.raises(ItemError, match=REASONS[attack]):
+        render(ATTACKS[attack], values, Dates())
+
+
 PROGRAM = """
 import json, os, resource, sys
 from syncengine.core.outbound.dates import Dates

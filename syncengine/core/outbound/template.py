@@ -104,7 +104,9 @@ def _explained() -> Iterator[None]:
         raise _wrong(e.what, _line(e)) from None
     except (Spent, TemplateError, ArithmeticError, TypeError, ValueError, LookupError) as e:
         raise _wrong(str(e) or type(e).__name__, _line(e)) from None
-    except (RecursionError, MemoryError, SyntaxError):
+    except MemoryError:
+        raise _wrong("it needs too much memory", None) from None
+    except (RecursionError, SyntaxError):
         raise _wrong("it is nested too deeply", None) from None
 
 
