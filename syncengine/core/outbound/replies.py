@@ -40,7 +40,7 @@ MOST_TEXT = 300
 _LOGIN = frozenset({530, 534, 535, 538})
 """Of RFC 4954 6: no login, too weak a one, a refused one, one that wants encryption."""
 _RULES: Mapping[tuple[Step, int], Verdict] = {
-    **{(step, code): Verdict.STOP for step in Step for code in _LOGIN},
+    **{(step, code): Verdict.STOP for step in Step if step is not Step.END for code in _LOGIN},
     (Step.SENDER, 501): Verdict.STOP,
     (Step.SENDER, 550): Verdict.STOP,
     (Step.SENDER, 551): Verdict.STOP,
