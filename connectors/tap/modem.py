@@ -7,6 +7,7 @@ once.
 
 from __future__ import annotations
 
+import errno
 import re
 import time
 from collections.abc import Callable, Mapping
@@ -50,7 +51,8 @@ except ImportError:  # there is none on Windows
 _GONE = (OSError, TypeError, _termios_error)
 """What pyserial raises when a port goes away; TypeError where it was closed beneath it."""
 _READ, _MOST = 256, 4096
-_LEAST_WAIT = 0.001
+_LEAST_WAIT, _LOOK_AGAIN = 0.001, 0.5
+_IN_USE = frozenset({errno.EAGAIN, errno.EWOULDBLOCK, errno.EBUSY})
 
 
 class Modem:
@@ -75,26 +77,34 @@ class Modem:
             raise
 
     def _opened(self) -> serial.SerialBase:
+        """Another batch of ours may have the modem, and will be done soon."""
+        end = self.now() + self._settings.call
+        while True:
+            try:
+                return self._port_opened()
+            except (*_GONE, ValueError) as e:
+                if getattr(e, "errno", None) not in _IN_USE or self.now() >= end:
+                    raise Unreachable(
+                        f"The modem cannot be used: {_words(e)}.",
+                        where=f"modem port {self._settings.port}",
+                        fix="Connect it, or correct modem_port in [[pager]]; the pages wait.",
+                    ) from e
+                self._pause(_LOOK_AGAIN)
+
+    def _port_opened(self) -> serial.SerialBase:
         even = self._settings.line is Line.SEVEN_EVEN
-        try:
-            # Everything at once: a port that refuses one setting may refuse all later ones.
-            return serial.serial_for_url(
-                self._settings.port,
-                baudrate=self._settings.speed,
-                bytesize=serial.SEVENBITS if even else serial.EIGHTBITS,
-                parity=serial.PARITY_EVEN if even else serial.PARITY_NONE,
-                stopbits=serial.STOPBITS_ONE,
-                xonxoff=True,
-                timeout=self._settings.answer,
-                write_timeout=self._settings.call,
-                exclusive=True if "://" not in self._settings.port else None,
-            )
-        except (*_GONE, ValueError) as e:
-            raise Unreachable(
-                f"The modem cannot be used: {_words(e)}.",
-                where=f"modem port {self._settings.port}",
-                fix="Connect it, or correct modem_port in [[pager]]; the pages wait.",
-            ) from e
+        # Everything at once: a port that refuses one setting may refuse all later ones.
+        return serial.serial_for_url(
+            self._settings.port,
+            baudrate=self._settings.speed,
+            bytesize=serial.SEVENBITS if even else serial.EIGHTBITS,
+            parity=serial.PARITY_EVEN if even else serial.PARITY_NONE,
+            stopbits=serial.STOPBITS_ONE,
+            xonxoff=True,
+            timeout=self._settings.answer,
+            write_timeout=self._settings.call,
+            exclusive=True if "://" not in self._settings.port else None,
+        )
 
     def _prepare(self) -> None:
         for command in (self._settings.reset, self._settings.init):

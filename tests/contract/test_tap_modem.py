@@ -366,13 +366,24 @@ def test_a_missing_modem_stops_everything_until_it_is_back(desk: Make, tmp_path:
     assert terminal.pages == [[b"123", b"ABC"]]
 
 
-def test_a_modem_in_use_is_not_shared(desk: Make) -> None:
+def test_a_modem_in_use_is_waited_for_and_not_shared(desk: Make) -> None:
     one = desk(Terminal())
     one.send()
-    modem = ModemSettings(port=one.exchange.port, line=Line.SEVEN_EVEN_HERE, answer=20)
-    other = TapPager(TapSettings(modem=modem), PAGERS.get)
+    modem = ModemSettings(port=one.exchange.port, line=Line.SEVEN_EVEN_HERE, answer=20, call=20)
+    waits: list[float] = []
+
+    def wait(seconds: float) -> None:
+        waits.append(seconds)
+        if len(waits) == 3:
+            one.pager.close()
+
+    other = TapPager(TapSettings(modem=modem), PAGERS.get, pause=wait)
+    assert other.probe() == f"the modem at {one.exchange.port} answers"
+    assert waits == [0.5, 0.5, 0.5]
+    third = TapPager(TapSettings(modem=replace(modem, call=SOON)), PAGERS.get, pause=lambda _: None)
     with pytest.raises(Unreachable, match="modem cannot be used"):
-        other.probe()
+        third.probe()
+    other.close()
 
 
 def test_a_plug_pulled_before_the_page_is_handed_over_stops_everything(desk: Make) -> None:
