@@ -410,7 +410,7 @@ def test_an_activity_is_inserted_under_the_record(
     assert isinstance(request.content, ChangeRecord)
     assert {
         "display_in": "Activities Only",
-        "description": "Call",
+        "description": "Call c1",
         "due": "2026-03-10",
         **under,
     } == request.content.values

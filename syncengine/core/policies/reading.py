@@ -73,7 +73,7 @@ class Reading:
 
     def _policy(self, el: _Element) -> Policy | None:
         kind = _enum(RecordType, _said(el, "record"))
-        if kind is None:
+        if kind is None or kind not in RECORD_FIELDS:
             return None  # the schema has complained
         found = Policy(
             name=_said(el, "name"),
@@ -232,7 +232,7 @@ class Reading:
         return Recipient(address, relation)
 
     def _set(self, el: _Element, kind: RecordType, of: RecordType) -> tuple[str, str]:
-        """A field of a record of the type `kind`, and the template of its value, filled from a record of the type `of`."""
+        """A field of a record of the type `kind`, and the template of its value, filled from one of the type `of`."""
         known = {name for name in RECORD_FIELDS[kind] if name not in _NOT_SET}
         name, text = _said(el, "field"), el.text or ""
         if name not in known:
