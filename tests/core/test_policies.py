@@ -9,7 +9,7 @@ import pytest
 
 from syncengine.core.outbound.dates import AS_STORED
 from syncengine.core.policies.conditions import happens, holds
-from syncengine.core.policies.evaluate import LONGEST_CHAIN, evaluate, signature
+from syncengine.core.policies.evaluate import LONGEST_CHAIN, evaluate, evaluate_batch, signature
 from syncengine.core.policies.parse import parse
 from syncengine.core.policies.requests import asked
 from syncengine.errors import ConfigError
@@ -30,6 +30,7 @@ from syncengine.model.policies import (
     SendPage,
     Waiting,
 )
+from syncengine.model.values import Json
 
 FOLDER = Path(__file__).parents[2] / "mappings"
 SCHEMA = (FOLDER / "policies.xsd").read_bytes()
@@ -308,6 +309,68 @@ def test_a_pass_at_an_earlier_moment_than_the_last_one_changes_nothing() -> None
     first = evaluate(found, PolicyState(NINE), [change(Deed.ADDED)], NINE)
     again = evaluate(found, first.state, [], NINE - timedelta(hours=5))
     assert again.state == first.state
+
+
+# --- edges of spans ---------------------------------------------------------------------------------------------------
+
+MINUTE = timedelta(minutes=1)
+
+
+def at_minutes(found: Policy, *changes: tuple[int, Deed, dict[str, object]], until: int = 300) -> list[int]:
+    """The minutes at which a policy acts on these changes of one record, read in one go."""
+    log = [
+        Change(n, 0, NINE + minute * MINUTE, ACTIVITY, "r", deed, {"status": "was"}, new)  # type: ignore[arg-type]
+        for n, (minute, deed, new) in enumerate(changes, 1)
+    ]
+    result = evaluate(found, PolicyState(NINE), log, NINE + until * MINUTE)
+    return [int((o.at - NINE) / MINUTE) for o in result.occasions]
+
+
+OPEN = '<condition field="status" comparison="eq" value="Open"/>'
+UPDATED = '<condition comparison="is updated"/>'
+
+
+@pytest.mark.parametrize(
+    ("second", "expected"), [(59, [0]), (60, [0, 60]), (61, [0, 61])], ids=["inside", "at its end", "after"]
+)
+def test_a_change_at_the_end_of_the_interval_is_outside(second: int, expected: list[int]) -> None:
+    found = one(conditions=UPDATED, attributes='interval="60 min"')
+    assert expected == at_minutes(found, (0, Deed.UPDATED, {}), (second, Deed.UPDATED, {}))
+
+
+@pytest.mark.parametrize(("second", "expected"), [(59, [10]), (60, [10, 70])], ids=["inside", "outside"])
+def test_it_is_the_moment_of_acting_that_is_inside_the_interval_or_not(second: int, expected: list[int]) -> None:
+    found = one(conditions=UPDATED, attributes='interval="60 min" duration="10 min"')
+    assert expected == at_minutes(found, (0, Deed.UPDATED, {}), (second, Deed.UPDATED, {}))
+
+
+def test_a_match_resumed_within_the_duration_is_a_new_one() -> None:
+    found = one(conditions=OPEN, attributes='duration="60 min"')
+    life = [(0, Deed.ADDED, {"status": "Open"}), (50, Deed.UPDATED, {}), (55, Deed.UPDATED, {"status": "Open"})]
+    assert at_minutes(found, *life) == [115]  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("ends", "expected"), [(59, []), (60, [60]), (61, [60])])
+def test_what_ends_at_the_very_moment_it_is_due_was_there_long_enough(ends: int, expected: list[int]) -> None:
+    found = one(conditions=OPEN, attributes='duration="60 min"')
+    assert expected == at_minutes(found, (0, Deed.ADDED, {"status": "Open"}), (ends, Deed.UPDATED, {}))
+
+
+def test_a_batch_keeps_since_when_and_acts_by_batches_only() -> None:
+    found = one(conditions=OPEN, attributes='batch="true" duration="60 min"')
+    record: dict[str, dict[str, Json]] = {"r": {"status": "Open"}}
+    first = evaluate_batch(found, PolicyState(NINE), record.items(), NINE)
+    assert first.wake is None
+    between = evaluate(found, first.state, [change(Deed.UPDATED)], NINE + 90 * MINUTE)
+    assert (between.occasions, between.state.waiting) == ((), first.state.waiting)
+    early = evaluate_batch(found, between.state, record.items(), NINE + 59 * MINUTE)
+    assert early.occasions == ()
+    back = evaluate_batch(found, early.state, record.items(), NINE)
+    assert back.state.clock == NINE + 59 * MINUTE
+    assert [o.at for o in evaluate_batch(found, back.state, record.items(), NINE + 60 * MINUTE).occasions] == [
+        NINE + 60 * MINUTE
+    ]
+    assert evaluate_batch(found, back.state, [], NINE + 60 * MINUTE).state.waiting == {}
 
 
 # --- what is asked for ------------------------------------------------------------------------------------------------

@@ -73,7 +73,7 @@ class Reading:
 
     def _policy(self, el: _Element) -> Policy | None:
         kind = _enum(RecordType, _said(el, "record"))
-        if kind is None:
+        if kind is None or kind not in RECORD_FIELDS:
             return None  # the schema has complained
         found = Policy(
             name=_said(el, "name"),
