@@ -69,7 +69,7 @@ class Environment(ImmutableSandboxedEnvironment):
         super().__init__(
             autoescape=html,
             undefined=_undefined(values),
-            finalize=self._shown,
+            finalize=self.text,
             keep_trailing_newline=True,
             trim_blocks=True,
             lstrip_blocks=True,
@@ -81,14 +81,8 @@ class Environment(ImmutableSandboxedEnvironment):
         self.tests = {name: test for name, test in self.tests.items() if name in TESTS}
         self.filters = {name: made(self) for name, made in {**FILTERS, **_OWN}.items()}
 
-    def _shown(self, value: object) -> object:
-        """How a value looks in the text."""
-        text = self.text(value)
-        self.budget.make(len(text))
-        return text
-
     def text(self, value: object) -> str:
-        """Raises ItemError for what has no look of its own."""
+        """How a value looks. Raises ItemError for what has no look of its own."""
         if isinstance(value, StrictUndefined):
             return str(value)  # raises
         if value is None:
