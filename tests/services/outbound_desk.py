@@ -31,11 +31,19 @@ from syncengine.store.outbound import Outbound
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
 MAIL = Group(Kind.EMAIL)
 
-Answer = Outcome | Exception | Callable[[Request], Outcome]
-
 
 class Killed(BaseException):
     """The process is no more, at this very place."""
+
+
+@dataclass
+class Begun:
+    """An answer: it began, like the sendmail command, and was told that nothing was sent."""
+
+    error: Exception
+
+
+Answer = Outcome | Exception | Begun | Callable[[Request], Outcome]
 
 
 @dataclass
@@ -57,6 +65,9 @@ class TestSender:
     def send(self, request: Request, done: Mapping[str, Reply], begun: Callable[[], None]) -> Outcome:
         answers = self.script.get(request.id, [])
         answer = answers.pop(0) if answers else Outcome(Verdict.SENT, "accepted")
+        if isinstance(answer, Begun):
+            begun()
+            raise answer.error
         if isinstance(answer, Exception):
             raise answer
         if callable(answer):

@@ -25,7 +25,7 @@ from syncengine.model.outbound import (
     Worker,
 )
 from syncengine.services.outbound import batch, deeds, tick
-from tests.services.outbound_desk import MAIL, Desk, Killed
+from tests.services.outbound_desk import MAIL, Begun, Desk, Killed
 
 LATER, NEVER = Outcome(Verdict.LATER, "450 busy"), Outcome(Verdict.NEVER, "550 no such user")
 LOST = Outcome(Verdict.UNKNOWN, "dropped after the data")
@@ -170,6 +170,13 @@ class TestStoppedProfiles:
         assert desk.states() == {"a": "QUEUED", "b": "QUEUED", "c": "SUCCEEDED"}
         assert [desk.store.entry(name).tries for name in "ab"] == [0, 0]
         assert [stop.profile for stop in desk.store.standing().stops] == ["sales"]
+
+    def test_one_that_was_begun_and_not_sent_is_not_possibly_sent(self, desk: Desk) -> None:
+        desk.ask("a", "b")
+        desk.sender.script = {"a": [Begun(REFUSED)]}
+        desk.work()
+        assert desk.states() == {"a": "QUEUED", "b": "QUEUED"}
+        assert [desk.store.entry("a").possibly_sent, desk.store.entry("a").handed] == [False, False]
 
     def test_it_is_said_once_and_tried_again_with_growing_pauses(self, desk: Desk) -> None:
         desk.ask("a", "b")

@@ -114,6 +114,7 @@ class _Lane:
             self._hang_up()  # it was in the middle of something
             return True
         if outcome.verdict is Verdict.STOP:
+            self._note(entry, judged(entry, outcome, self._all.clock(), self._all.chance(), begun=trying.has_begun))
             self._stop(outcome)
             return False
         if self._stopped is not None and not is_full(outcome, begun=trying.has_begun):
@@ -135,12 +136,12 @@ class _Lane:
             raise
         except ItemError as e:
             return Outcome(Verdict.NEVER, e.what)
+        except SideError as e:  # nothing was sent, begun or not
+            self._hang_up()
+            return Outcome(Verdict.STOP, e.what, retry_after=e.retry_after)
         except SyncEngineError as e:
             self._hang_up()
-            if trying.has_begun:
-                return Outcome(Verdict.UNKNOWN, e.what)
-            wanted = e.retry_after if isinstance(e, SideError) else None
-            return Outcome(Verdict.STOP, e.what, retry_after=wanted)
+            return Outcome(Verdict.UNKNOWN if trying.has_begun else Verdict.STOP, e.what)
         except Exception as e:
             self._hang_up()
             what = f"the sender failed: {type(e).__name__}"
