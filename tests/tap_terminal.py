@@ -164,7 +164,8 @@ class Exchange:
         """Pull the plug."""
         if self._open:
             self._open = False
-            os.write(self._stopped, b"x")
+            with suppress(OSError):  # what ended the thread is told by itself
+                os.write(self._stopped, b"x")
             if threading.current_thread() is not self._thread:
                 self._thread.join(10)
 
@@ -185,7 +186,8 @@ class Exchange:
                     break
                 self._hear(os.read(self._master, 4096))
         except OSError:
-            pass  # the plug was pulled
+            if self._open:  # nobody pulled the plug
+                raise
         finally:
             for file in (self._master, self._slave, self._stop, self._stopped):
                 with suppress(OSError):

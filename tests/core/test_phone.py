@@ -72,6 +72,8 @@ def test_a_country_code_is_refused_with_what_to_do(number: str) -> None:
 def test_another_country_is_not_called_as_if_it_were_ours() -> None:
     with pytest.raises(ItemError, match=r"another country code than \+1"):
         dialled("+49 30 1234567", STRIPPING)
+    with pytest.raises(ItemError, match="another country code"):
+        dialled("+49 30 1234567", replace(STRIPPING, country_code=""))
 
 
 def test_a_service_that_wants_country_codes_is_given_them() -> None:

@@ -75,7 +75,7 @@ def with_country(number: str, rules: Dialling) -> str:
 def plain(number: str) -> str:
     """Without separators. Raises ItemError for what is no telephone number."""
     text = _SEPARATORS.sub("", _TRUNK_IN_BRACKETS.sub("", number) if "+" in number else number)
-    if len(text) > LONGEST or not text.isascii() or not _WRITTEN.fullmatch(text):
+    if len(text) > LONGEST or not _WRITTEN.fullmatch(text):
         raise ItemError(
             "The pager's number is no telephone number.",
             where="pager of the employee",
