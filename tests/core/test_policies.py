@@ -255,6 +255,20 @@ def test_a_condition_compares_in_the_fields_type(
     assert expected is holds(condition, ACTIVITY, record)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(
+    ("comparison", "expected"),
+    [
+        (Compare.LT, [True, False, False]),
+        (Compare.LE, [True, True, False]),
+        (Compare.GT, [False, False, True]),
+        (Compare.GE, [False, True, True]),
+    ],
+)
+def test_less_and_more_at_below_and_above_the_value(comparison: Compare, expected: list[bool]) -> None:
+    condition = Condition("percent_complete", comparison, ("10",))
+    assert expected == [holds(condition, ACTIVITY, {"percent_complete": n}) for n in (9, 10, 11)]
+
+
 def test_numbers_with_a_fraction_are_numbers() -> None:
     assert holds(Condition("revenue", Compare.GE, ("9.5",)), OPPORTUNITY, {"revenue": 10})
 
@@ -348,6 +362,17 @@ def test_a_match_resumed_within_the_duration_is_a_new_one() -> None:
     found = one(conditions=OPEN, attributes='duration="60 min"')
     life = [(0, Deed.ADDED, {"status": "Open"}), (50, Deed.UPDATED, {}), (55, Deed.UPDATED, {"status": "Open"})]
     assert at_minutes(found, *life) == [115]  # type: ignore[arg-type]
+
+
+def test_a_match_broken_and_resumed_in_one_transaction_begins_then() -> None:
+    found = one(conditions=OPEN, attributes='duration="60 min"')
+    lives = [(1, 0, Deed.ADDED, "Open"), (2, 50, Deed.UPDATED, "Done"), (2, 50, Deed.UPDATED, "Open")]
+    log = [
+        Change(number, position, NINE + minute * MINUTE, ACTIVITY, "r", deed, {"status": "was"}, {"status": status})
+        for position, (number, minute, deed, status) in enumerate(lives)
+    ]
+    result = evaluate(found, PolicyState(NINE), log, NINE + 300 * MINUTE)
+    assert [o.at for o in result.occasions] == [NINE + 110 * MINUTE]
 
 
 @pytest.mark.parametrize(("ends", "expected"), [(59, []), (60, [60]), (61, [60])])
