@@ -78,8 +78,9 @@ class OutboundStore(Protocol):
     def begun(self, request: str, batch: str) -> bool:
         """Note that it is being handed over, which counts as a try. False: it is not the batch's, or was noted."""
 
-    def note(self, request: str, batch: str, step: Step, at: datetime) -> bool:
-        """Note what a try came to. False: the request is not this batch's any more, and nothing was noted."""
+    def note(self, request: str, batch: str, step: Step, at: datetime, *, handed: bool | None = None) -> bool:
+        """Note what a try came to. False: the request is not this batch's any more, and nothing was noted. handed: only
+        as long as it is, or is not, being handed over."""
 
     def batches(self) -> Sequence[str]:
         """The batches that hold active requests."""

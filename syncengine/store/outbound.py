@@ -130,7 +130,7 @@ class Outbound:
         with self.transaction() as connection:
             return connection.execute(begun).rowcount == 1
 
-    def note(self, request: str, batch: str, step: Step, at: datetime) -> bool:
+    def note(self, request: str, batch: str, step: Step, at: datetime, *, handed: bool | None = None) -> bool:
         to = moved(State.ACTIVE, step.event, request)
         counted = r.tries + 1 if step.counts else r.tries
         values = {
@@ -143,7 +143,8 @@ class Outbound:
             "changed": _text(at),
             **({"not_before": _text(step.not_before)} if step.not_before else {}),
         }
-        noted = sa.update(t.request).where(*_held_by(request, batch)).values(values)
+        as_seen = () if handed is None else (r.handed.is_(handed),)
+        noted = sa.update(t.request).where(*_held_by(request, batch), *as_seen).values(values)
         with self.transaction() as connection:
             if connection.execute(noted).rowcount != 1:
                 return False

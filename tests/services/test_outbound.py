@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -12,6 +13,7 @@ from syncengine.core.outbound.retry import Step
 from syncengine.errors import ItemError, LoginRefused, NotNow, NotThere, Unreachable
 from syncengine.model.outbound import (
     Email,
+    Entry,
     Group,
     Kind,
     Outcome,
@@ -312,6 +314,27 @@ class TestCrashes:
         assert not desk.store.begun("a", "host/slow")
         assert not desk.store.note("a", "host/slow", Step(Event.SENT, "accepted"), desk.now)
         assert desk.state("a") is State.ACTIVE
+
+    def test_what_it_begins_with_while_it_is_taken_up_is_not_taken_for_unsent(self, desk: Desk) -> None:
+        desk.ask("a")
+        desk.store.take(MAIL, "host/slow", desk.now, 1)
+
+        class Slow:
+            """Between the look of the one who takes up and its decision, the slow one goes on."""
+
+            def __getattr__(self, name: str) -> Any:
+                return getattr(desk.store, name)
+
+            def taken_by(self, name: str) -> list[Entry]:
+                found = desk.store.taken_by(name)
+                desk.store.begun("a", name)
+                return found
+
+        slow: Any = Slow()
+        tick.take_up(slow, lambda _batch: False, desk.clock, desk.told.append)
+        assert desk.state("a") is State.ACTIVE
+        tick.take_up(desk.store, lambda _batch: False, desk.clock, desk.told.append)
+        assert (desk.state("a"), desk.store.entry("a").possibly_sent) == (State.QUEUED, True)
 
     def test_another_host_takes_up_when_the_signs_of_life_are_over(self, desk: Desk) -> None:
         desk.ask("a")

@@ -191,8 +191,11 @@ class _Try:
 
 
 def give_back(store: OutboundStore, batch: str, clock: Clock, because: str = ENDED) -> int:
-    """What a batch still holds is active no more; how many those were. because: why nothing was tried of them."""
+    """What a batch still holds is active no more; how many those were. because: why nothing was tried of them.
+
+    A batch that was believed dead may begin with a request just now: what is known of that one is outdated then, and
+    the next look decides."""
     return sum(
-        store.note(entry.request.id, batch, found_again(entry, clock(), because), clock())
+        store.note(entry.request.id, batch, found_again(entry, clock(), because), clock(), handed=entry.handed)
         for entry in store.taken_by(batch)
     )
