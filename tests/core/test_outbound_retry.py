@@ -118,6 +118,12 @@ class TestPossiblySent:
         step = found_again(ACTIVE, NOW)
         assert (step.event, step.possibly_sent, step.counts) == (Event.PUT_BACK, False, False)
 
+    def test_one_that_may_have_killed_it_waits_after_some_times_and_fails_in_the_end(self) -> None:
+        steps = [found_again(replace(ACTIVE, tries=tries), NOW, died=True) for tries in range(30)]
+        assert {(step.event, step.counts) for step in steps[:-1]} == {(Event.PUT_BACK, True)}
+        assert [step.not_before is None for step in steps[:4]] == [True, True, False, False]
+        assert (steps[-1].event, steps[-1].counts) == (Event.REFUSED, True)
+
     def test_and_flagged_where_it_was(self) -> None:
         handed = replace(ACTIVE, handed=True)
         again = found_again(handed, NOW)

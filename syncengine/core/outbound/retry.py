@@ -110,14 +110,27 @@ def judged(
 
 
 ENDED, UNANSWERED = "its worker ended before it was sent", "its worker ended while it was handed over"
+DIED = "its worker died before it was sent"
+PATIENT_DEATHS = 3
+"""How often the worker may die before a request waits: it may be the one that kills it."""
 
 
-def found_again(entry: Entry, now: datetime, because: str = ENDED) -> Step:
+def found_again(entry: Entry, now: datetime, because: str = ENDED, *, died: bool = False) -> Step:
     """What becomes of an active request whose batch is no more: it is sent now, unless it may have been sent.
-    because: why nothing was tried of it."""
+    because: why nothing was tried of it. died: its worker did not end, it died; that counts as a try."""
+    if not entry.handed and died:
+        return _survived(entry, now)
     if not entry.handed:
         return Step(Event.PUT_BACK, because, possibly_sent=entry.possibly_sent, counts=False)
     if entry.possibly_sent:
         words = f"no answer for the second time, it is possibly sent: {UNANSWERED}"
         return Step(Event.REFUSED, words, possibly_sent=True)
     return Step(Event.LOST, UNANSWERED, now, possibly_sent=True)
+
+
+def _survived(entry: Entry, now: datetime) -> Step:
+    tries, patience = entry.tries + 1, PATIENCE[entry.request.kind]
+    if tries >= patience.tries:
+        return Step(Event.REFUSED, f"given up after {tries} tries: {DIED}", possibly_sent=entry.possibly_sent)
+    later = now + pause(tries, patience, 0) if tries >= PATIENT_DEATHS else None
+    return Step(Event.PUT_BACK, DIED, later, possibly_sent=entry.possibly_sent)

@@ -190,12 +190,11 @@ class _Try:
         self.has_begun = True
 
 
-def give_back(store: OutboundStore, batch: str, clock: Clock, because: str = ENDED) -> int:
-    """What a batch still holds is active no more; how many those were. because: why nothing was tried of them.
+def give_back(store: OutboundStore, batch: str, clock: Clock, because: str = ENDED, *, died: bool = False) -> int:
+    """What a batch still holds is active no more; how many those were. because: why nothing was tried of them. died:
+    its worker did.
 
     A batch that was believed dead may begin with a request just now: what is known of that one is outdated then, and
     the next look decides."""
-    return sum(
-        store.note(entry.request.id, batch, found_again(entry, clock(), because), clock(), handed=entry.handed)
-        for entry in store.taken_by(batch)
-    )
+    found = [(entry, found_again(entry, clock(), because, died=died)) for entry in store.taken_by(batch)]
+    return sum(store.note(entry.request.id, batch, step, clock(), handed=entry.handed) for entry, step in found)

@@ -39,7 +39,7 @@ def is_alive(worker: str, running: Collection[str], living: Collection[str]) -> 
 
 def take_up(store: OutboundStore, alive: Callable[[str], bool], clock: Clock, tell: Tell) -> int:
     """Give back what batches hold that are at work no more; how many requests."""
-    number = sum(give_back(store, batch, clock) for batch in store.batches() if not alive(batch))
+    number = sum(give_back(store, batch, clock, died=True) for batch in store.batches() if not alive(batch))
     if number:
         tell(Tiding(Word.TAKEN_UP, number=number))
     return number
