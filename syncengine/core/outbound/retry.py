@@ -111,6 +111,8 @@ def judged(
 
 ENDED, UNANSWERED = "its worker ended before it was sent", "its worker ended while it was handed over"
 DIED = "its worker died before it was sent"
+OF_DEATHS = Patience(5, 900, 0)
+"""Before a request is taken that several workers have died with. Most had nothing to do with it."""
 PATIENT_DEATHS = 3
 """How often the worker may die before a request waits: it may be the one that kills it."""
 
@@ -132,5 +134,5 @@ def _survived(entry: Entry, now: datetime) -> Step:
     tries, patience = entry.tries + 1, PATIENCE[entry.request.kind]
     if tries >= patience.tries:
         return Step(Event.REFUSED, f"given up after {tries} tries: {DIED}", possibly_sent=entry.possibly_sent)
-    later = now + pause(tries, patience, 0) if tries >= PATIENT_DEATHS else None
+    later = now + pause(tries - PATIENT_DEATHS + 1, OF_DEATHS, 0) if tries >= PATIENT_DEATHS else None
     return Step(Event.PUT_BACK, DIED, later, possibly_sent=entry.possibly_sent)
