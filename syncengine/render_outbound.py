@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+_WAYS = {"page": "pager service"}
+
 
 def request_text(shown: Mapping[str, Any]) -> str:
     """One request: what it says, whom it reached, and its history."""
@@ -54,13 +56,13 @@ def standing_text(found: Mapping[str, Any]) -> str:
         for one in found["counts"]
     ]
     stops = [
-        f"  {one['kind']}{_named(one)} since {one['since']}: {one['because']} (tried {one['tries']} times, next "
-        f"{one['next_try']})"
+        f"  {one['kind']}{_named(one) or _by_default(one)} since {one['since']}: {one['because']} "
+        f"(tries: {one['tries']}, next {one['next_try']})"
         for one in found["stops"]
     ]
     workers = [f"  {one['name']}, seen {one['seen']}, keys: {_keys(one['keys'])}" for one in found["workers"]]
     waits = f"the oldest waits since {found['oldest']}" if found["oldest"] else "nothing waits"
-    untaken = [f"no living worker takes the request key {key!r}" for key in found["untaken"]]
+    untaken = [f"no living worker takes requests {_with_key(key)}" for key in found["untaken"]]
     parts = [*_part("requests", counts), *_part("stopped profiles", stops), *_part("workers", workers)]
     return "\n".join([waits, *untaken, *parts])
 
@@ -68,6 +70,14 @@ def standing_text(found: Mapping[str, Any]) -> str:
 def _named(one: Mapping[str, Any]) -> str:
     profile = f" by {one['profile']}" if one["profile"] else ""
     return profile + (f" with key {one['key']}" if one.get("key") else "")
+
+
+def _by_default(one: Mapping[str, Any]) -> str:
+    return f" by the default {_WAYS.get(one['kind'], 'profile')}"
+
+
+def _with_key(key: str) -> str:
+    return f"with the key {key!r}" if key else "without a key"
 
 
 def _keys(keys: list[str]) -> str:

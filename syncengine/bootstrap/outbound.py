@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import platform
 import random
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from importlib import import_module
@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from syncengine.bootstrap import embedded, is_remote, new_id, open_contents, open_store
 from syncengine.config import Config
+from syncengine.config.pagers import pager_named
+from syncengine.config.profiles import profile_named
 from syncengine.errors import ConfigError
-from syncengine.model.outbound import Kind
+from syncengine.model.outbound import Kind, Request
 from syncengine.ports import ActivityServer, ActivityStore, ContentFiles, Engine, Jobs, OutboundStore, Sender
 from syncengine.times import Clock, system_clock
 
@@ -60,6 +62,27 @@ def open_engine(config: Config, stack: ExitStack) -> Engine:
 def domain_of(config: Config) -> str:
     """Of Message-IDs: the user's mail domain, which the user may speak for."""
     return config.user.employee.rpartition("@")[2] or "localhost"
+
+
+def check_profile(config: Config, request: Request) -> None:
+    """Raises ConfigError where a request names a profile or pager service that this configuration, which has some, does
+    not. One with a key is for workers that may have others."""
+    if request.key:
+        return
+    if request.kind is Kind.EMAIL and config.profiles:
+        profile_named(config.profiles, request.profile, config.outbound.profile)
+    if request.kind is Kind.PAGE and config.pagers:
+        pager_named(config.pagers, request.profile)
+
+
+def default_names(config: Config) -> Mapping[Kind, str]:
+    """What the default profile and pager service are called, where there are such."""
+    found = {}
+    with suppress(ConfigError):
+        found[Kind.EMAIL] = profile_named(config.profiles, "", config.outbound.profile).name
+    with suppress(ConfigError):
+        found[Kind.PAGE] = pager_named(config.pagers, "").name
+    return found
 
 
 # --- senders ---------------------------------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from connectors.tap.pager import TapPager
     from connectors.webhook.pager import WebhookPager
 
+DEFAULT = "default communication profile"
 PagerOf = Callable[[str], Pager | None]
 """An employee's pager, by the employee's id."""
 OpenEmail = Callable[[Config, str], Sender]
@@ -55,8 +56,8 @@ def try_pager(config: Config, name: str) -> str:
     like `open_pager`."""
     pager = pager_named(config.pagers, name)
     if isinstance(pager.settings, GatewaySettings):
-        profile = pager.settings.profile or "the default one"
-        return f"pages leave by the communication profile {profile}, which has its own test"
+        profile = f"communication profile {pager.settings.profile}" if pager.settings.profile else DEFAULT
+        return f"pages leave by the {profile}, which has its own test"
     service = _answering(pager, lambda _: None)
     try:
         return service.probe()

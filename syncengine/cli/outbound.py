@@ -47,7 +47,7 @@ def _store(config_path: Path | None) -> Iterator[OutboundStore]:
 @json_option
 @click.option("--state", type=click.Choice(STATES, case_sensitive=False), help="Only those in this state.")
 @click.option("--kind", type=click.Choice(KINDS), help="Only those of this kind.")
-@click.option("--profile", help="Only those that leave by this profile.")
+@click.option("--profile", help="Only those that name this profile.")
 @click.option("--key", help="Only those with this request key.")
 @click.option("--by", "asked_by", help="Only those asked for by this.")
 @click.option("--held", is_flag=True, help="Only those that are held.")
@@ -176,12 +176,13 @@ def hold(request_id: str, config_path: Path | None, *, as_json: bool) -> int:
 
 @outbound.command("release")
 @click.argument("request_id", metavar="[ID]", required=False)
-@click.option("--profile", help="Let this stopped profile go on at once; the default one has the name ''.")
+@click.option("--profile", help="Let this stopped profile or pager service go on at once.")
 @config_option
 @json_option
 @command
 def release(request_id: str | None, profile: str | None, config_path: Path | None, *, as_json: bool) -> int:
     """Let a held request go, or a stopped profile."""
+    from syncengine.bootstrap.outbound import default_names
     from syncengine.core.outbound.moves import Event
     from syncengine.services.outbound import deeds
 
@@ -191,7 +192,7 @@ def release(request_id: str | None, profile: str | None, config_path: Path | Non
         return _act(config_path, request_id, Event.RELEASED, "", as_json=as_json)
     assert profile is not None
     with _store(config_path) as store:
-        deeds.lift(store, profile)
+        deeds.lift(store, profile, default_names(read_config(config_path)))
     tell({"profile": profile, "stopped": False}, f"the profile {profile!r} goes on", as_json=as_json)
     return 0
 
@@ -217,7 +218,7 @@ def purge(config_path: Path | None, days: int | None, *, as_json: bool) -> int:
 
 _asking = [
     click.option("--id", "request_id", default="", help="Its id; asked for again under the same one, nothing happens."),
-    click.option("--profile", default="", help="By which profile; by default the default one."),
+    click.option("--profile", default="", help="By which profile or pager service; by default the default one."),
     click.option("--key", default="", help="Its request key: only workers that take this key take it."),
     click.option("--priority", default=5, show_default=True, type=click.IntRange(0, 9), help="0 goes first."),
     click.option("--not-before", "not_before", help="When at the earliest: 2026-03-02T09:00, or with an offset."),
@@ -234,10 +235,10 @@ def _asks(function: Any) -> Any:
 
 @outbound.command("send")
 @click.option("--to", multiple=True, required=True, help="Whom to; may be given several times.")
-@click.option("--cc", multiple=True)
-@click.option("--bcc", multiple=True)
-@click.option("--reply-to", default="")
-@click.option("--subject", required=True)
+@click.option("--cc", multiple=True, help="Who gets a copy.")
+@click.option("--bcc", multiple=True, help="Who gets a copy that the others do not see.")
+@click.option("--reply-to", default="", help="Where answers go.")
+@click.option("--subject", required=True, help="On one line.")
 @click.option("--text", type=click.File("r", encoding="utf-8"), required=True, help="The text; - is standard input.")
 @click.option("--html", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="The text as HTML.")
 @click.option(
@@ -286,9 +287,10 @@ def page(employee: str, *, text: str, digits: str, **options: Any) -> int:
 
 
 def _ask(content: Content, *, config_path: Path | None, as_json: bool, request_id: str, **options: Any) -> int:
-    from syncengine.bootstrap import new_id
-    from syncengine.bootstrap.outbound import open_queue
+    from syncengine.bootstrap import new_id, open_store
+    from syncengine.bootstrap.outbound import check_profile, open_queue
     from syncengine.model.outbound import Request
+    from syncengine.services.outbound.asking import settled
 
     config = read_config(config_path)
     request = Request(
@@ -300,8 +302,12 @@ def _ask(content: Content, *, config_path: Path | None, as_json: bool, request_i
         priority=options["priority"],
         not_before=_moment(options["not_before"], config.user.zone),
     )
+    check_profile(config, request)
     with ExitStack() as stack:
-        new = open_queue(config, stack).ask([request])
+        queue, store = open_queue(config, stack), open_store(config.server.url)
+        stack.callback(store.close)
+        request = settled(store, request)
+        new = queue.ask([request])
     tell({"id": request.id, "new": bool(new)}, request.id, as_json=as_json)
     return 0
 

@@ -9,7 +9,7 @@ import click
 
 from syncengine.cli.output import command, config_option, json_option, print_json, print_table, read_config, say, tell
 from syncengine.config import Config
-from syncengine.errors import ConfigError, NotThere
+from syncengine.errors import ConfigError
 
 if TYPE_CHECKING:
     from syncengine.model.outbound import Outcome
@@ -75,6 +75,7 @@ def _page(config: Config, service: str, employee: str, page: Any) -> Outcome:
     from syncengine import bootstrap
     from syncengine.bootstrap.senders_page import open_pager, pager_lookup
     from syncengine.model.outbound import Request
+    from syncengine.services.outbound.asking import employee_id
 
     if bootstrap.is_remote(config):
         raise ConfigError(
@@ -84,14 +85,10 @@ def _page(config: Config, service: str, employee: str, page: Any) -> Outcome:
         )
     store = bootstrap.open_store(config.server.url)
     try:
-        with store.transaction(write=False):
-            directory = store.directory()
-        found = directory.employee_by_id(employee) or directory.employee(employee)
-        if found is None:
-            raise NotThere(f"The directory knows no employee {employee!r}.", fix="give an address or id of one")
+        to = employee_id(store, employee)
         sender = open_pager(config, service, pager_lookup(store))
         try:
-            request = Request(bootstrap.new_id(), replace(page, employee=found.id), "command line", service)
+            request = Request(bootstrap.new_id(), replace(page, employee=to), "command line", service)
             return sender.send(request, {}, lambda: None)
         finally:
             sender.close()

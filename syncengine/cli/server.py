@@ -362,9 +362,10 @@ def serve(config_path: Path | None, host: str, port: int, mapping_name: str | No
     import uvicorn
 
     from syncengine import bootstrap
-    from syncengine.bootstrap.outbound import open_outbound, open_queue
+    from syncengine.bootstrap.outbound import default_names, open_outbound, open_queue
     from syncengine.model.mapping import ServerNames
     from syncengine.services.activities import check_generic_owner
+    from syncengine.services.outbound.asking import settled
     from syncengine.services.tokens import is_operator, recognise
     from syncengine.web.app import create_app
     from syncengine.web.outbound import Desk
@@ -391,7 +392,8 @@ def serve(config_path: Path | None, host: str, port: int, mapping_name: str | No
         return f"operator {employee.id}" if is_operator(store, bearer) else ""
 
     queue = open_outbound(config)
-    desk = Desk(operator_of, queue, partial(open_queue, config, stack := ExitStack()), config.outbound.keep_days)
+    opened, settle = partial(open_queue, config, stack := ExitStack()), partial(settled, store)
+    desk = Desk(operator_of, queue, opened, config.outbound.keep_days, settle, default_names(config))
     try:
         check_generic_owner(store, config.server.generic_owner)
         click.echo(f"Serving on http://{host}:{port} (Ctrl-C ends it).", err=True)

@@ -2,8 +2,8 @@
 
 # no "from __future__ import annotations" here: the framework reads the annotations, local names included
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -29,12 +29,15 @@ Name = Annotated[str, Field(max_length=500)]
 @dataclass
 class Desk:
     """operator_of: by token, who it is in words; empty for a user who is no operator, None for nobody. open_queue:
-    called once, when something is asked for."""
+    called once, when something is asked for. settle: what is asked for as it can leave; may raise ItemError.
+    defaults: the names of the default profile and pager service."""
 
     operator_of: Callable[[str], str | None]
     store: OutboundStore
     open_queue: Callable[[], Queue]
     keep_days: int
+    settle: Callable[[Request], Request] = lambda request: request
+    defaults: Mapping[Kind, str] = field(default_factory=dict)
     _queue: Queue | None = None
 
     @property
@@ -51,7 +54,7 @@ class ActIn(m.Strict):
 
 
 class LiftIn(m.Strict):
-    """Let a stopped profile go on at once; the default one has the empty name."""
+    """Let a stopped profile go on at once; the default one may also have the empty name."""
 
     profile: Name
 
@@ -63,8 +66,8 @@ class PurgeIn(m.Strict):
 
 
 class AskIn(m.Strict):
-    """content: of an email `to`, `subject`, `text` and more; of a page `employee`, `text`, `digits`. Attached files are
-    contents of the server, by their digests. The same id again changes nothing."""
+    """content: of an email `to`, `subject`, `text` and more; of a page `employee` (an address or id), `text`, `digits`.
+    Attached files are contents of the server, by their digests. The same id again changes nothing."""
 
     id: m.Id
     kind: Literal["email", "page"]
@@ -137,7 +140,7 @@ def _deeds(
     @app.post("/v1/outbound/lift", responses=problems)
     def lift(_by: Annotated[str, Depends(operator)], wanted: LiftIn) -> JSONResponse:
         """Let a stopped profile go on."""
-        deeds.lift(desk.store, wanted.profile)
+        deeds.lift(desk.store, wanted.profile, desk.defaults)
         return JSONResponse({})
 
     @app.post("/v1/outbound/purge", responses=problems)
@@ -149,7 +152,7 @@ def _deeds(
     @app.post("/v1/outbound/ask", responses=problems)
     def ask(by: Annotated[str, Depends(operator)], wanted: AskIn) -> JSONResponse:
         """Ask for an email or a page."""
-        new = desk.queue.ask([_request(wanted, by)])
+        new = desk.queue.ask([desk.settle(_request(wanted, by))])
         return JSONResponse({"id": wanted.id, "new": bool(new)})
 
 

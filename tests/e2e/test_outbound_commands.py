@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from tests.e2e.desk import Desk
+from tests.e2e.desk import ME, Desk
 
 PAGE = ("outbound", "page", "e2", "--text", "Disk full")
 
@@ -89,7 +89,7 @@ def test_a_worker_without_the_profile_stops_it_and_the_request_waits(desk: Desk)
     assert status["untaken"] == ["", "night"]
     words = desk.good("outbound", "status").out
     assert "stopped profiles:\n  email by sales since" in words
-    assert "no living worker takes the request key 'night'" in words
+    assert "no living worker takes requests with the key 'night'" in words
     assert desk.good("outbound", "release", "--profile", "sales").out == "the profile 'sales' goes on\n"
     assert desk.good("outbound", "status", "--json").json["stops"] == []
 
@@ -122,3 +122,61 @@ def test_the_queue_of_a_remote_server_is_looked_after_there(desk: Desk) -> None:
         refused = desk.do("outbound", *words, "--json")
         assert refused.code == 2
         assert "on that server" in json.dumps(refused.json)
+
+
+def test_who_is_paged_is_an_employee_by_id_or_address(desk: Desk) -> None:
+    request = desk.good("outbound", "page", ME, "--text", "Hello", "--json").json["id"]
+    assert _one(desk, request)["content"] == {"employee": "e1", "text": "Hello"}
+    refused = desk.do("outbound", "page", "nobody", "--text", "Hello")
+    assert (refused.code, "knows no employee 'nobody'" in refused.err) == (2, True)
+
+
+def test_what_no_mail_server_would_take_is_refused_at_once(desk: Desk) -> None:
+    (desk.folder / "text.txt").write_text("Hello", encoding="utf-8")
+    refused = desk.do(
+        "outbound", "send", "--to", "no address", "--subject", "x", "--text", str(desk.folder / "text.txt")
+    )
+    assert (refused.code, "no address of mail" in refused.err) == (1, True)
+    assert desk.good("outbound", "list", "--json").json == []
+
+
+PROFILES = """
+[[profile]]
+name = "support"
+from = "support@example.com"
+smtp = "smtp://127.0.0.1:1"
+[[profile]]
+name = "sales"
+from = "sales@example.com"
+smtp = "smtp://127.0.0.1:1"
+[outbound]
+profile = "support"
+"""
+
+
+def _configured(desk: Desk) -> None:
+    desk.config.write_text(desk.config.read_text(encoding="utf-8") + PROFILES, encoding="utf-8")
+    (desk.folder / "text.txt").write_text("Hello", encoding="utf-8")
+
+
+def _send(desk: Desk, *more: str) -> tuple[str, ...]:
+    text = str(desk.folder / "text.txt")
+    return ("outbound", "send", "--to", "ann@example.com", "--subject", "Hello", "--text", text, *more)
+
+
+def test_a_misspelt_profile_is_refused_and_one_of_other_workers_is_not(desk: Desk) -> None:
+    _configured(desk)
+    refused = desk.do(*_send(desk, "--profile", "suport"))
+    assert (refused.code, "support" in refused.err) == (2, True)
+    desk.good(*_send(desk, "--profile", "other", "--key", "night"))
+
+
+def test_the_default_profile_goes_on_by_its_name_whoever_named_it(desk: Desk) -> None:
+    _configured(desk)
+    desk.good(*_send(desk))
+    desk.good(*_send(desk, "--profile", "support"))
+    desk.good("worker", "--once")
+    assert len(desk.good("outbound", "status", "--json").json["stops"]) == 2
+    assert "email by the default profile since" in desk.good("outbound", "status").out
+    desk.good("outbound", "release", "--profile", "support")
+    assert desk.good("outbound", "status", "--json").json["stops"] == []

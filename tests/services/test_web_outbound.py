@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import httpx2
@@ -12,6 +13,7 @@ import pytest
 from syncengine.core.outbound.moves import Event
 from syncengine.model.outbound import Kind, Page, Stop
 from syncengine.services import tokens
+from syncengine.services.outbound.asking import settled
 from syncengine.web.app import create_app
 from syncengine.web.outbound import Desk as Face
 from tests.activity_servers import filled_store, serving
@@ -53,7 +55,7 @@ def web(sqlite_url: str) -> Iterator[Web]:
         employee = tokens.recognise(store, token)
         return None if employee is None else "operator e-ann" if tokens.is_operator(store, token) else ""
 
-    face = Face(operator_of, desk.store, lambda: desk.queue, 90)
+    face = Face(operator_of, desk.store, lambda: desk.queue, 90, partial(settled, store))
     with serving(create_app(lambda _token: None, clock=desk.clock, desk=face)) as url:
         yield Web(desk, url, found)
     desk.store.close()
@@ -142,4 +144,18 @@ def test_a_wrong_email_and_a_file_of_the_machine_are_refused(
 ) -> None:
     answer = ann.post("/v1/outbound/ask", json={"id": "m", "kind": "email", "content": content})
     assert answer.status_code == 422
+    assert web.desk.states() == {}
+
+
+def test_a_page_is_asked_for_by_address_and_leaves_by_id(ann: httpx2.Client, web: Web) -> None:
+    body = {"id": "p", "kind": "page", "content": {"employee": "ann@example.com", "text": "Hello"}}
+    assert ann.post("/v1/outbound/ask", json=body).status_code == 200
+    assert web.desk.store.entry("p").request.content == Page("e-ann", "Hello")
+
+
+def test_a_page_to_nobody_and_an_email_to_no_address_are_refused_at_once(ann: httpx2.Client, web: Web) -> None:
+    page = {"id": "p", "kind": "page", "content": {"employee": "nobody", "text": "Hello"}}
+    email = {"id": "m", "kind": "email", "content": {"to": ["no address"], "subject": "x", "text": "y"}}
+    answers = [ann.post("/v1/outbound/ask", json=body) for body in (page, email)]
+    assert [(answer.status_code, "no" in answer.json()["what"]) for answer in answers] == [(404, True), (422, True)]
     assert web.desk.states() == {}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
+from types import MappingProxyType
 
 from syncengine.core.outbound.moves import Event
 from syncengine.errors import ConfigError, NotThere
@@ -25,15 +27,21 @@ def act(store: OutboundStore, request: str, event: Event, by: str, clock: Clock,
     return store.act(request, event, because or _BECAUSE[event], by, clock())
 
 
-def lift(store: OutboundStore, profile: str) -> None:
-    """Let a stopped profile go on at once. Raises NotThere where it is not stopped."""
-    lifted = [store.lift_stop(kind, profile) for kind in Kind]
+def lift(store: OutboundStore, profile: str, defaults: Mapping[Kind, str] = MappingProxyType({})) -> None:
+    """Let a stopped profile go on at once. defaults: the names of the default ones, which also stop for requests that
+    name none. Raises NotThere where it is not stopped."""
+    lifted = [store.lift_stop(kind, name) for kind in Kind for name in _names(profile, defaults.get(kind, ""))]
     if not any(lifted):
         stopped = sorted({stop.profile for stop in store.standing().stops})
         raise NotThere(
             f"The profile {profile!r} is not stopped.",
             fix=f"stopped are {', '.join(map(repr, stopped))}" if stopped else "no profile is",
         )
+
+
+def _names(profile: str, default: str) -> set[str]:
+    """All that mean this profile."""
+    return {"", default} if profile in ("", default) else {profile}
 
 
 def purge(store: OutboundStore, days: int, clock: Clock) -> int:
