@@ -128,8 +128,9 @@ def _looking(
 
     @app.get("/v1/outbound/request", responses=problems)
     def request(
-        _by: Annotated[str, Depends(operator)], id: Annotated[str, Query(max_length=500, pattern=_NO_NUL)]
-    ) -> JSONResponse:  # noqa: A002
+        _by: Annotated[str, Depends(operator)],
+        id: Annotated[str, Query(max_length=500, pattern=_NO_NUL)],  # noqa: A002
+    ) -> JSONResponse:
         """One request with its content and its history."""
         return JSONResponse(codec.shown_to_json(desk.store.entry(id), desk.store.moves(id)))
 
