@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from syncengine.cli.output import command, config_option, read_config
+from syncengine.errors import SyncEngineError
 
 
 @click.command()
@@ -22,6 +23,7 @@ def worker(config_path: Path | None, keys: tuple[str, ...], name: str, *, once: 
     One worker for a database in a file, as many as you like on PostgreSQL, each with a name of its own. Logs as [log]
     in the configuration says, by default to standard error. SIGTERM and Ctrl-C end it cleanly within seconds: nothing
     is lost, the next worker goes on."""
+    from syncengine.process import signals
     from syncengine.process.log import open_log
     from syncengine.worker import journal
     from syncengine.worker.loop import WorkerProcess
@@ -31,6 +33,11 @@ def worker(config_path: Path | None, keys: tuple[str, ...], name: str, *, once: 
     process = WorkerProcess(config, journal.write, name=name, keys=keys)
     if once:
         process.once()
-    else:
+        return 0
+    try:
         process.work()
+    except SyncEngineError as e:
+        signals.leave_behind(e.exit_code)
+        raise
+    signals.leave_behind()
     return 0

@@ -53,3 +53,11 @@ def handled(
 def _watch(over: threading.Event, grace: float, leave: Callable[[int], None]) -> None:
     if not over.wait(grace):
         leave(0)
+
+
+def leave_behind(code: int = 0, *, seconds: float = 0.5, leave: Callable[[int], None] = os._exit) -> None:
+    """The last thing a process does: threads that hang in a call are not waited for. The interpreter would, without
+    end, as for those of a pool."""
+    hanging = [one for one in threading.enumerate() if not one.daemon and one is not threading.main_thread()]
+    if hanging:
+        threading.Thread(target=_watch, args=(threading.Event(), seconds, lambda _: leave(code)), daemon=True).start()

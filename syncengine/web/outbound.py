@@ -2,6 +2,7 @@
 
 # no "from __future__ import annotations" here: the framework reads the annotations, local names included
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -23,7 +24,11 @@ from syncengine.times import Clock
 from syncengine.web import models as m
 
 EVENTS = {"retry": Event.RETRIED, "cancel": Event.CANCELLED, "hold": Event.HELD, "release": Event.RELEASED}
-Name = Annotated[str, Field(max_length=500)]
+_NO_NUL = r"^[^\x00]*$"
+"""PostgreSQL has no such character in a text; without this it would be a fault of the server's, to be tried again."""
+Name = Annotated[str, Field(max_length=500, pattern=_NO_NUL)]
+Id = Annotated[str, Field(min_length=1, max_length=500, pattern=_NO_NUL)]
+Asked = Annotated[str | None, Query(max_length=500, pattern=_NO_NUL)]
 
 
 @dataclass
@@ -48,9 +53,9 @@ class Desk:
 
 
 class ActIn(m.Strict):
-    id: m.Id
+    id: Id
     deed: Literal["retry", "cancel", "hold", "release"]
-    because: Annotated[str, Field(max_length=1000)] = ""
+    because: Annotated[str, Field(max_length=1000, pattern=_NO_NUL)] = ""
 
 
 class LiftIn(m.Strict):
@@ -69,7 +74,7 @@ class AskIn(m.Strict):
     """content: of an email `to`, `subject`, `text` and more; of a page `employee` (an address or id), `text`, `digits`.
     Attached files are contents of the server, by their digests. The same id again changes nothing."""
 
-    id: m.Id
+    id: Id
     kind: Literal["email", "page"]
     content: dict[str, Any] = Field(examples=[{"to": ["ann@example.com"], "subject": "Hello", "text": "…"}])
     profile: Name = ""
@@ -109,12 +114,14 @@ def _looking(
         _by: Annotated[str, Depends(operator)],
         state: State | None = None,
         kind: Kind | None = None,
-        profile: Annotated[str | None, Query(max_length=500)] = None,
-        key: Annotated[str | None, Query(max_length=500)] = None,
-        asked_by: Annotated[str | None, Query(max_length=500)] = None,
+        profile: Asked = None,
+        key: Asked = None,
+        asked_by: Asked = None,
         held: bool | None = None,
         possibly_sent: bool | None = None,
-        before: Annotated[str, Query(max_length=500, description="The last id of the page before.")] = "",
+        before: Annotated[
+            str, Query(max_length=500, pattern=_NO_NUL, description="The last id of the page before.")
+        ] = "",
         limit: Annotated[int, Query(ge=1, le=m.MAX_PAGE)] = 50,
     ) -> JSONResponse:
         """Requests, the newest first."""
@@ -123,7 +130,10 @@ def _looking(
         return JSONResponse({"requests": found})
 
     @app.get("/v1/outbound/request", responses=problems)
-    def request(_by: Annotated[str, Depends(operator)], id: Annotated[str, Query(max_length=500)]) -> JSONResponse:  # noqa: A002
+    def request(
+        _by: Annotated[str, Depends(operator)],
+        id: Annotated[str, Query(max_length=500, pattern=_NO_NUL)],  # noqa: A002
+    ) -> JSONResponse:
         """One request with its content and its history."""
         return JSONResponse(codec.shown_to_json(desk.store.entry(id), desk.store.moves(id)))
 
@@ -159,7 +169,10 @@ def _deeds(
 def _request(wanted: AskIn, by: str) -> Request:
     """Raises ItemError. A file of the machine is nobody's to ask for from outside."""
     try:
+        json.dumps(wanted.content, ensure_ascii=False).encode()  # half a surrogate pair is no text
         content = codec.content_from_json(Kind(wanted.kind), wanted.content)
+    except UnicodeEncodeError as e:
+        raise ItemError("The content holds half a character.", where="content", fix="send whole ones") from e
     except (ValueError, TypeError) as e:
         raise ItemError(f"The content cannot be understood: {e}.", where="content", fix="see /openapi.json") from e
     if isinstance(content, Email) and any(file.path for file in content.files):

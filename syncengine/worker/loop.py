@@ -42,7 +42,7 @@ class WorkerProcess:
 
     def work(self) -> None:
         """Until SIGTERM or Ctrl-C."""
-        with ExitStack() as stack, signals.handled(lambda: None):
+        with signals.handled(lambda: None), ExitStack() as stack:  # what ends it is watched, too
             stack.callback(self._tell, Tiding(Word.ENDED))
             with suppress(signals.Ended):
                 parts = self._open(stack, open_engine(self._config, stack))
@@ -62,7 +62,7 @@ class WorkerProcess:
 
     def once(self) -> None:
         """Until nothing is due."""
-        with ExitStack() as stack, signals.handled(lambda: None), suppress(signals.Ended):
+        with signals.handled(lambda: None), ExitStack() as stack, suppress(signals.Ended):
             engine = Inline()
             parts = self._open(stack, engine)
             stack.callback(self._ended.set)

@@ -13,7 +13,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -120,6 +120,39 @@ def free_port() -> int:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return int(listener.getsockname()[1])
+
+
+@contextmanager
+def dripping(at: bytes) -> Iterator[tuple[int, threading.Event]]:
+    """A mail server that, when it has heard a line that begins like this (nothing: at once), answers by one character
+    a second for ever; its port, and whether it does so."""
+    begun, ended = threading.Event(), threading.Event()
+
+    def converse(line: socket.socket) -> None:
+        with line, suppress(OSError):
+            if at:
+                line.sendall(b"220 ready\r\n")
+            for heard in line.makefile("rb") if at else ():
+                if heard.upper().startswith(at):
+                    break
+                if heard[:4].upper() in (b"EHLO", b"MAIL", b"RCPT", b"RSET", b"DATA"):
+                    line.sendall(b"354 go\r\n" if heard[:4].upper() == b"DATA" else b"250 fine\r\n")
+            line.sendall(b"220-" if not at else b"250-")
+            begun.set()
+            while not ended.wait(1):
+                line.sendall(b"x")
+
+    def serve() -> None:
+        with suppress(OSError):
+            while True:
+                threading.Thread(target=converse, args=(listener.accept()[0],), daemon=True).start()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=serve, daemon=True).start()
+        try:
+            yield int(listener.getsockname()[1]), begun
+        finally:
+            ended.set()
 
 
 @contextmanager

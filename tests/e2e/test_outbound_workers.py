@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from syncengine.model.outbound import State
-from tests.e2e.post_office import Office, office, until
+from tests.e2e.post_office import Office, dripping, office, until
 
 pytestmark = pytest.mark.xdist_group("kill")
 
@@ -73,6 +73,21 @@ def test_a_worker_told_to_end_gives_back_what_it_holds(on_sqlite: Office) -> Non
     assert states == {State.QUEUED, State.SUCCEEDED}
     assert "worker ended" in found.log("host")
     assert found.store.workers() == []
+
+
+@pytest.mark.parametrize("at", [b"", b"EHLO", b".\r\n"])
+def test_a_worker_told_to_end_does_not_wait_for_a_server_that_never_does(on_sqlite: Office, at: bytes) -> None:
+    """It says a character a second, so that no silence ends it; the call cannot be cut. The worker's own end is not
+    waited for either, where the interpreter would wait for its threads."""
+    with dripping(at) as (port, drips):
+        settings = on_sqlite.config.path.read_text(encoding="utf-8")
+        on_sqlite.config.path.write_text(settings.replace(f":{on_sqlite.port}", f":{port}"), encoding="utf-8")
+        on_sqlite.ask(3)
+        worker = on_sqlite.start("host")
+        until("the server drips", drips.is_set)
+        worker.send_signal(signal.SIGTERM)
+        assert worker.wait(5) == 0
+    assert (at == b".\r\n") == any(entry.handed for entry in on_sqlite.entries())
 
 
 def test_a_database_in_a_file_has_one_worker(on_sqlite: Office) -> None:

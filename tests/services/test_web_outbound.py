@@ -159,3 +159,27 @@ def test_a_page_to_nobody_and_an_email_to_no_address_are_refused_at_once(ann: ht
     answers = [ann.post("/v1/outbound/ask", json=body) for body in (page, email)]
     assert [(answer.status_code, "no" in answer.json()["what"]) for answer in answers] == [(404, True), (422, True)]
     assert web.desk.states() == {}
+
+
+UNTEXT = [
+    ("POST", "ask", '{"id": "a\\u0000", "kind": "email", "content": {"to": ["a@example.com"]}}'),
+    ("POST", "ask", '{"id": "a", "key": "\\u0000", "kind": "email", "content": {"to": ["a@example.com"]}}'),
+    ("POST", "ask", '{"id": "a", "kind": "email", "content": {"to": ["a@example.com"], "subject": "\\ud800"}}'),
+    ("POST", "act", '{"id": "a\\u0000", "deed": "cancel"}'),
+    ("POST", "act", '{"id": "a", "deed": "cancel", "because": "\\u0000"}'),
+    ("POST", "lift", '{"profile": "\\u0000"}'),
+    ("GET", "request?id=%00", ""),
+    ("GET", "requests?before=%00", ""),
+    ("GET", "requests?profile=%00", ""),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "body"), UNTEXT)
+def test_what_no_database_can_hold_is_refused_for_good(
+    web: Web, ann: httpx2.Client, method: str, path: str, body: str
+) -> None:
+    """As what is wrong with the request, not as a fault of the server's, which a client would try again for ever."""
+    web.desk.ask("a")
+    headers = {"Content-Type": "application/json"}
+    answer = ann.request(method, f"/v1/outbound/{path}", content=body, headers=headers)
+    assert (422, {"what", "where", "fix"}) == (answer.status_code, set(answer.json()))
