@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+import sqlalchemy as sa
 
 from syncengine.bootstrap.outbound import changes_sender
 from syncengine.bootstrap.policies import parse_policies
@@ -99,6 +100,27 @@ def test_groups_read_the_log_each_for_itself(desk: Desk) -> None:
     desk.add("b")
     assert desk.run("two") == ["a", "b"]
     assert desk.run("one") == ["b"]
+
+
+def test_a_look_does_not_read_what_waits(desk: Desk) -> None:
+    """It is taken every few seconds by every worker, however many records wait."""
+    open_ = '<condition field="status" comparison="eq" value="Open"/>'
+    desk.worded(policy(conditions=open_, duration="1 h"))
+    desk.run()
+    desk.add("a", status="Open")
+    desk.run()
+    said: list[str] = []
+
+    def listen(*event: object) -> None:
+        said.append(str(event[2]))
+
+    sa.event.listen(sa.Engine, "before_cursor_execute", listen)
+    try:
+        assert desk.monitor().due() == []
+    finally:
+        sa.event.remove(sa.Engine, "before_cursor_execute", listen)
+    assert [one for one in said if "pol_waiting" in one or "pol_acted" in one] == []
+    assert [one for one in said if "pol_policy" in one]
 
 
 def test_what_has_nothing_to_do_is_seen_without_a_lock(desk: Desk) -> None:

@@ -148,17 +148,17 @@ class Monitor:
         now = self._clock()
         with self._store.transaction(write=False) as here:
             there, newest = here.groups(), here.newest()
-            kept = {name: here.kept(name) for name in self._groups if name in there}
+            worded = {name: here.digests(name) for name in self._groups if name in there}
         return [
-            name for name in self._groups if name not in there or self._is_due(there[name], newest, kept[name], now)
+            name for name in self._groups if name not in there or self._is_due(there[name], newest, worded[name], now)
         ]
 
-    def _is_due(self, group: Group, newest: int, kept: Mapping[str, Kept], now: datetime) -> bool:
-        worded = {policy.name: policy.digest for policy in self._groups[group.name]}
+    def _is_due(self, group: Group, newest: int, worded: Mapping[str, str], now: datetime) -> bool:
+        """worded: how its policies were at its last pass."""
         return (
             newest > group.cursor
             or (group.wake is not None and group.wake <= now)
-            or worded != {name: one.digest for name, one in kept.items()}
+            or worded != {policy.name: policy.digest for policy in self._groups[group.name]}
         )
 
     def run(self, group: str, *, batch: bool = False) -> Ran:
