@@ -158,6 +158,9 @@ def _deeds(
 
 def _request(wanted: AskIn, by: str) -> Request:
     """Raises ItemError. A file of the machine is nobody's to ask for from outside."""
+    if strange := sorted(set(wanted.content) - codec.names_of(Kind(wanted.kind))):
+        what = f"The content has fields that are none: {', '.join(strange)}."
+        raise ItemError(what, where="content", fix=f"use {', '.join(sorted(codec.names_of(Kind(wanted.kind))))}")
     try:
         content = codec.content_from_json(Kind(wanted.kind), wanted.content)
     except (ValueError, TypeError) as e:

@@ -159,3 +159,10 @@ def test_a_page_to_nobody_and_an_email_to_no_address_are_refused_at_once(ann: ht
     answers = [ann.post("/v1/outbound/ask", json=body) for body in (page, email)]
     assert [(answer.status_code, "no" in answer.json()["what"]) for answer in answers] == [(404, True), (422, True)]
     assert web.desk.states() == {}
+
+
+def test_a_misspelt_part_of_an_email_is_no_part_that_is_left_out(ann: httpx2.Client, web: Web) -> None:
+    content = {"to": ["ann@example.com"], "subject": "x", "text": "y", "file": []}
+    answer = ann.post("/v1/outbound/ask", json={"id": "m", "kind": "email", "content": content})
+    assert (answer.status_code, "file." in answer.json()["what"]) == (422, True)
+    assert web.desk.states() == {}
