@@ -29,7 +29,7 @@ def read_policies(path: Path) -> tuple[Policy, ...]:
         text = path.read_bytes()
     except OSError as e:
         what = f"The policies cannot be read: {e.strerror}."
-        raise ConfigError(what, where=str(path), fix="Correct policies.path.") from e
+        raise ConfigError(what, where=str(path), fix="Name a file that can be read, here or in [policies] path.") from e
     return parse_policies(text, str(path))
 
 

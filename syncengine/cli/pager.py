@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from syncengine.model.outbound import Outcome
 
 NOT_SENT = 1
+TEST, ZERO = "This is a test.", "0"
 
 
 @click.group()
@@ -43,18 +44,22 @@ def list_services(config_path: Path | None, *, as_json: bool) -> int:
 @pager.command()
 @click.argument("name", required=False, default="")
 @click.option("--page", "employee", metavar="EMPLOYEE", help="Send this employee (an address or id) a page, too.")
-@click.option("--text", default="This is a test.", show_default=True, help="What an alphanumeric pager shows.")
-@click.option("--digits", default="0", show_default=True, help="What a numeric pager shows.")
+@click.option("--text", default=None, show_default=TEST, help="What an alphanumeric pager shows.")
+@click.option("--digits", default=None, show_default=ZERO, help="What a numeric pager shows.")
 @config_option
 @json_option
 @command
-def test(name: str, employee: str | None, text: str, digits: str, config_path: Path | None, *, as_json: bool) -> int:
+def test(
+    name: str, employee: str | None, text: str | None, digits: str | None, config_path: Path | None, *, as_json: bool
+) -> int:
     """Try whether the modem or web service of NAME answers; without a name, of the default service. Nothing is sent
     but with --page."""
     from syncengine.bootstrap.senders_page import try_pager
     from syncengine.config.pagers import pager_named
     from syncengine.model.outbound import Page, Verdict
 
+    if employee is None and (text, digits) != (None, None):
+        raise ConfigError("Nobody is named whom to page.", fix="Give --page EMPLOYEE, too.")
     config = read_config(config_path)
     service = pager_named(config.pagers, name).name
     words = try_pager(config, service)
@@ -62,7 +67,7 @@ def test(name: str, employee: str | None, text: str, digits: str, config_path: P
     if employee is None:
         tell(told, f"{service}: {words}.", as_json=as_json)
         return 0
-    outcome = _page(config, service, employee, Page("", text, digits))
+    outcome = _page(config, service, employee, Page("", text or TEST, digits or ZERO))
     sent = {"verdict": outcome.verdict.value, "because": outcome.because}
     tell(told | {"page": sent}, f"{service}: {words}.\n{sent['verdict']}: {sent['because']}", as_json=as_json)
     return 0 if outcome.verdict is Verdict.SENT else NOT_SENT

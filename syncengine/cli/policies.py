@@ -106,7 +106,11 @@ def _condition_words(one: dict[str, Any]) -> str:
     wanted = f" {', '.join(one['values'])}" if one["values"] else ""
     if one["last_change"]:
         return f"{what}{wanted} (its last change, {one['last_change']})"
-    return f"{what}{wanted} (it is {one['value']!r})" if one["field"] else f"{what} (no change of it is kept)"
+    return f"{what}{wanted} (it is {_shown(one['value'])})" if one["field"] else f"{what} (no change of it is kept)"
+
+
+def _shown(value: Any) -> str:
+    return "empty" if value is None else repr(value)
 
 
 @policies.command("replay")

@@ -22,10 +22,11 @@ from syncengine.cli.output import (
     wakes_agent,
 )
 from syncengine.config import Config
-from syncengine.errors import ConfigError, NotThere, SideError, Unreachable
-from syncengine.ports import ActivityServer
+from syncengine.errors import ConfigError, ItemError, NotThere, SideError, Unreachable
+from syncengine.ports import ActivityServer, ActivityStore
 
 if TYPE_CHECKING:
+    from syncengine.model.outbound import Request
     from syncengine.services.client_activities import ClientActivities
 
 
@@ -351,6 +352,18 @@ def token(employee: str, config_path: Path | None, label: str, *, operator: bool
     return 0
 
 
+def _settled(config: Config, store: ActivityStore, request: Request) -> Request:
+    """What an operator asks for; raises ItemError also for a profile that is none."""
+    from syncengine.bootstrap.outbound import check_profile
+    from syncengine.services.outbound.asking import settled
+
+    try:
+        check_profile(config, request)
+    except ConfigError as e:
+        raise ItemError(e.what, where=e.where, fix=e.fix) from e
+    return settled(store, request)
+
+
 @click.command()
 @config_option
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
@@ -365,7 +378,6 @@ def serve(config_path: Path | None, host: str, port: int, mapping_name: str | No
     from syncengine.bootstrap.outbound import default_names, open_outbound, open_queue
     from syncengine.model.mapping import ServerNames
     from syncengine.services.activities import check_generic_owner
-    from syncengine.services.outbound.asking import settled
     from syncengine.services.tokens import is_operator, recognise
     from syncengine.web.app import create_app
     from syncengine.web.outbound import Desk
@@ -392,7 +404,7 @@ def serve(config_path: Path | None, host: str, port: int, mapping_name: str | No
         return f"operator {employee.id}" if is_operator(store, bearer) else ""
 
     queue = open_outbound(config)
-    opened, settle = partial(open_queue, config, stack := ExitStack()), partial(settled, store)
+    opened, settle = partial(open_queue, config, stack := ExitStack()), partial(_settled, config, store)
     desk = Desk(operator_of, queue, opened, config.outbound.keep_days, settle, default_names(config))
     try:
         check_generic_owner(store, config.server.generic_owner)

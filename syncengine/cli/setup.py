@@ -123,6 +123,8 @@ def _checks(config: Config) -> list[tuple[str, SyncEngineError | None]]:
         return found  # nothing is opened with a wrong mapping (MAP-2)
     found.append((f"activity server {shown_url(config.server.url)}", _error(lambda: _server(config))))
     found.append((f"state {config.state}", _error(lambda: _state(config))))
+    if config.policies.path:
+        found.append((f"policies {config.policies.path}", _error(lambda: _policies(config))))
     if config.alarm:
         found.append(("alarm", _error(lambda: _alarm(config))))
     for pim in config.pims:
@@ -136,6 +138,12 @@ def _error(action: object) -> SyncEngineError | None:
     except SyncEngineError as e:
         return e
     return None
+
+
+def _policies(config: Config) -> None:
+    from syncengine.bootstrap.policies import configured_policies
+
+    configured_policies(config)
 
 
 def _mapping(name: str, config: Config) -> None:

@@ -168,6 +168,9 @@ def _deeds(
 
 def _request(wanted: AskIn, by: str) -> Request:
     """Raises ItemError. A file of the machine is nobody's to ask for from outside."""
+    if strange := sorted(set(wanted.content) - codec.names_of(Kind(wanted.kind))):
+        what = f"The content has fields that are none: {', '.join(strange)}."
+        raise ItemError(what, where="content", fix=f"use {', '.join(sorted(codec.names_of(Kind(wanted.kind))))}")
     try:
         json.dumps(wanted.content, ensure_ascii=False).encode()  # half a surrogate pair is no text
         content = codec.content_from_json(Kind(wanted.kind), wanted.content)

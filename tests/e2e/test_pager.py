@@ -168,3 +168,8 @@ def log_in(desk: Desk, *args: str) -> Done:
         command, cwd=desk.folder, env=environment, input="whsec_AAAA\n", capture_output=True, text=True, check=False
     )
     return Done(done.returncode, done.stdout, done.stderr)
+
+
+def test_a_text_for_nobody_is_refused(paging: Desk) -> None:
+    done = paging.do("pager", "test", "beeper", "--text", "Hello")
+    assert (done.code, "Nobody is named whom to page." in done.err) == (2, True)

@@ -125,3 +125,17 @@ def test_without_policies_it_says_how_to_configure_them(desk: Desk) -> None:
     done = desk.do("policies", "list")
     assert done.code == 2
     assert "[policies]" in done.err
+
+
+def test_check_finds_the_mistakes_of_the_policies_too(served: Desk) -> None:
+    assert "rules.xml" in served.good("check").out
+    write(served, POLICIES.replace('field="type"', 'field="typ"'))
+    done = served.do("check")
+    assert (done.code, 'unknown field "typ"' in done.err) == (2, True)
+
+
+def test_a_wrong_template_is_called_so_once(served: Desk) -> None:
+    wrong = write(served, POLICIES.replace("<text>-", "<text>{{ record.description|uper }}"))
+    said = served.do("policies", "check", str(wrong)).err
+    assert said.count("cannot be used") == 1
+    assert """there is no filter 'uper'; did you mean "upper"?; correct it""" in said

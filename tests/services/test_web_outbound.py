@@ -183,3 +183,10 @@ def test_what_no_database_can_hold_is_refused_for_good(
     headers = {"Content-Type": "application/json"}
     answer = ann.request(method, f"/v1/outbound/{path}", content=body, headers=headers)
     assert (422, {"what", "where", "fix"}) == (answer.status_code, set(answer.json()))
+
+
+def test_a_misspelt_part_of_an_email_is_no_part_that_is_left_out(ann: httpx2.Client, web: Web) -> None:
+    content = {"to": ["ann@example.com"], "subject": "x", "text": "y", "file": []}
+    answer = ann.post("/v1/outbound/ask", json={"id": "m", "kind": "email", "content": content})
+    assert (answer.status_code, "file." in answer.json()["what"]) == (422, True)
+    assert web.desk.states() == {}

@@ -43,6 +43,11 @@ def _plain(value: Any) -> Json:
     return dict(value) if isinstance(value, Mapping) else value
 
 
+def names_of(kind: Kind) -> set[str]:
+    """What the content of such a request may hold."""
+    return {f.name for f in fields(_CLASSES[kind])}
+
+
 def content_from_json(kind: Kind, raw: Mapping[str, Any]) -> Content:
     """The inverse of `content_to_json`. Fields this version does not know are left out: a newer one wrote them.
     Raises ValueError where a field is missing or wrong."""

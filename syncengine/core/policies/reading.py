@@ -255,7 +255,8 @@ class Reading:
         try:
             template.check(text)
         except ItemError as e:
-            self._wrong(el, f"the template of <{el.tag}> cannot be used: {e.what.rstrip('.')}", e.fix or "correct it")
+            why = e.what.removeprefix("The template cannot be used: ").rstrip(".")
+            self._wrong(el, f"the template of <{el.tag}> cannot be used: {why}", "correct it")
         known = {*RECORD_FIELDS[kind], "id", "type"}
         for name in dict.fromkeys(n for place in _PLACES.findall(text) for n in _NAMED.findall(place)):
             if name not in known:
