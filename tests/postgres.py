@@ -28,6 +28,9 @@ class PostgreSQL:
         self.home = Path(tempfile.mkdtemp(prefix="syncengine-pg-", dir="/tmp"))  # short: a socket's path is limited
         self._binaries, self._as_user = binaries, _unprivileged(self.home)
         self._run("initdb", "-D", str(self.home / "data"), "-U", SUPERUSER, "-A", "trust", "-E", "UTF8", "--no-sync")
+        self.start()
+
+    def start(self) -> None:
         options = " ".join(f"-c {setting}" for setting in (*SETTINGS, f"unix_socket_directories={self.home}"))
         self._run("pg_ctl", "-D", str(self.home / "data"), "-l", str(self.home / "log"), "-o", options, "-w", "start")
 
@@ -47,8 +50,12 @@ class PostgreSQL:
             connection.execute(f'CREATE SCHEMA "{name}"')
         return f"postgresql://{SUPERUSER}@/postgres?host={self.home}&options=-csearch_path%3D{name}"
 
-    def stop(self) -> None:
+    def die(self) -> None:
+        """At once, with every connection; `start` brings it back."""
         self._run("pg_ctl", "-D", str(self.home / "data"), "-m", "immediate", "-w", "stop")
+
+    def stop(self) -> None:
+        self.die()
         shutil.rmtree(self.home, ignore_errors=True)
 
 

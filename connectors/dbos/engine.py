@@ -17,7 +17,8 @@ Facts of DBOS 3 that shape this module:
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -75,7 +76,8 @@ class DbosWorker:
     def __init__(self, url: str, schema: str, executor: str, jobs: Jobs, tick_seconds: float = 5.0) -> None:
         """Raises StorageError."""
         _prepare(url, schema)
-        self._jobs, self._tick_seconds = jobs, tick_seconds
+        self._jobs, self._tick_seconds, self._executor = jobs, tick_seconds, executor
+        self._running, self._idle = set[str](), set[str]()
         DBOS(
             config=DBOSConfig(
                 name=NAME,
@@ -115,19 +117,35 @@ class DbosWorker:
 
         @DBOS.workflow(name=JOB)
         def carry_out(job: str, argument: str) -> None:
-            DBOS.run_step({"name": job}, jobs.carry_out, job, argument)
+            with self._at_work():
+                DBOS.run_step({"name": job}, jobs.carry_out, job, argument)
 
         @DBOS.workflow(name=TICK)
         def tick(_at: datetime, _context: Any) -> None:
-            for look in jobs.ticks:
-                DBOS.run_step({"name": TICK}, look)
+            with self._at_work():
+                for look in jobs.ticks:
+                    DBOS.run_step({"name": TICK}, look)
 
         return tick
 
+    @contextmanager
+    def _at_work(self) -> Iterator[None]:
+        job = DBOS.workflow_id or ""
+        self._running.add(job)
+        try:
+            yield
+        finally:
+            self._running.discard(job)
+
     def resume_of_others(self, living: Collection[str]) -> int:
-        """Let the jobs of workers that are not among the living be started again; how many."""
+        """Let the jobs of workers that are not among the living be started again; how many.
+
+        Also this worker's own that it is not at, now nor at the call before: whose end could not be written down when
+        the database went away. Such a job would keep its `once` for itself until the worker is started anew."""
         pending = DBOS.list_workflows(status="PENDING", load_input=False, load_output=False)
-        lost = [one for one in pending if one.executor_id not in living]
+        idle = {one.workflow_id for one in pending if one.executor_id == self._executor} - self._running
+        ours, self._idle = idle & self._idle, idle
+        lost = [one for one in pending if one.executor_id not in living or one.workflow_id in ours]
         for one in lost:
             DBOS.resume_workflow(one.workflow_id, queue_name=one.queue_name)
         return len(lost)

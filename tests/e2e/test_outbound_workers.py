@@ -11,6 +11,7 @@ import pytest
 
 from syncengine.model.outbound import State
 from tests.e2e.post_office import Office, dripping, office, until
+from tests.postgres import PostgreSQL
 
 pytestmark = pytest.mark.xdist_group("kill")
 
@@ -97,6 +98,22 @@ def test_a_database_in_a_file_has_one_worker(on_sqlite: Office) -> None:
     assert second.wait(30) == 4
     assert "A worker is running already for this database" in on_sqlite.log("second")
     assert first.poll() is None
+
+
+def test_a_worker_goes_on_when_its_database_is_back(on_postgresql: Office, postgresql: PostgreSQL) -> None:
+    """It went away in the middle of a job, whose end could not be written down."""
+    found = on_postgresql
+    worker = found.start("host")
+    until("it lives", lambda: "worker started" in found.log("host"))
+    found.ask(30)
+    with found.sink.silent():
+        postgresql.die()
+    until("it has noticed", lambda: "does not answer" in found.log("host"))
+    postgresql.start()
+    until("all is sent", lambda: found.left() == 0)
+    found.ask(31)
+    until("what is asked for later is sent, too", lambda: found.left() == 0)
+    assert worker.poll() is None
 
 
 def test_two_workers_never_share_a_name(on_postgresql: Office) -> None:
