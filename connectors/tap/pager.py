@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 
 from connectors.tap.modem import Modem, Result
 from connectors.tap.protocol import Ended, Event, LoggedOn, Paged, RefusedLate, Session, State
-from syncengine.core.outbound.paging import addressee, seven_bits, text_of
+from syncengine.core.outbound.paging import addressee, known_outcome, page_outcome, seven_bits, text_of
 from syncengine.core.outbound.phone import dialled, plain
 from syncengine.errors import ItemError, LoginRefused, SideError
 from syncengine.model.directory import Pager, PagerType
@@ -67,15 +67,15 @@ class TapPager:
     def send(self, request: Request, done: Mapping[str, Reply], begun: Callable[[], None]) -> Outcome:
         page = request.content
         assert isinstance(page, Page)
-        if (known := done.get(page.employee)) and known.verdict in (Verdict.SENT, Verdict.NEVER):
-            return Outcome(known.verdict, known.text, {page.employee: known})
+        if known := known_outcome(page, done):
+            return known
         try:
             pager = addressee(page, self._pager_of(page.employee), TAKES)
             if pager.type is PagerType.NUMERIC:
                 return self._numeric(page, pager, begun)
             return self._alphanumeric(request.id, page, pager, begun)
         except ItemError as e:
-            return _outcome(page, Verdict.NEVER, f"{e.what} {e.fix}".strip())
+            return page_outcome(page, Verdict.NEVER, f"{e.what} {e.fix}".strip())
 
     def probe(self) -> str:
         """Raises SideError where the modem cannot be used."""
@@ -94,7 +94,7 @@ class TapPager:
         text = seven_bits(text_of(page, self._settings.most))
         call = self._call_to(number)
         if isinstance(call, Outcome):
-            return _outcome(page, call.verdict, call.because)
+            return page_outcome(page, call.verdict, call.because)
         try:
             paged = self._page(call, pager_id, text, begun)
         except BaseException:
@@ -102,7 +102,7 @@ class TapPager:
             raise
         call.ids.append(request_id)
         found = self._with_late_refusal(call, paged)
-        return _outcome(page, found.verdict, found.because, found.code)
+        return page_outcome(page, found.verdict, found.because, found.code)
 
     def _terminal_and_id(self, pager: Pager) -> tuple[str, str]:
         """What is dialled, and by what the terminal knows the pager. Raises ItemError."""
@@ -252,7 +252,7 @@ class TapPager:
         result = modem.call(number)
         if result is not Result.OK:
             found = self._no_call(modem, result)
-            return _outcome(page, found.verdict, found.because)
+            return page_outcome(page, found.verdict, found.because)
         return self._keyed(modem, page, self._sets(page, pager), begun)
 
     def _sets(self, page: Page, pager: Pager) -> list[tuple[float, str, bool]]:
@@ -281,12 +281,12 @@ class TapPager:
             self._drop_modem()
             if not handed:
                 raise
-            return _outcome(page, Verdict.UNKNOWN, f"{e.what} The keys may have been pressed.")
+            return page_outcome(page, Verdict.UNKNOWN, f"{e.what} The keys may have been pressed.")
         except BaseException:
             self._break_off()
             raise
         self._hang_up(online=False)
-        return _outcome(page, Verdict.SENT, "the keys were pressed; whether the page arrived cannot be seen")
+        return page_outcome(page, Verdict.SENT, "the keys were pressed; whether the page arrived cannot be seen")
 
     def _pressed(self, modem: Modem, keys: str) -> Result:
         for number, part in enumerate(keys.split(",")):
@@ -299,7 +299,7 @@ class TapPager:
     def _cut_off(self, page: Page, result: Result, *, handed: bool) -> Outcome:
         self._hang_up(online=False)
         words = f"the call ended while keys were pressed ({result.value or 'the modem did not answer'})"
-        return _outcome(page, Verdict.UNKNOWN if handed else Verdict.LATER, words)
+        return page_outcome(page, Verdict.UNKNOWN if handed else Verdict.LATER, words)
 
     # --- the modem ---
 
@@ -329,7 +329,3 @@ class TapPager:
         if self._modem is not None:
             self._modem.close()
         self._modem = None
-
-
-def _outcome(page: Page, verdict: Verdict, because: str, code: int = 0) -> Outcome:
-    return Outcome(verdict, because, {page.employee: Reply(verdict, code, because)})

@@ -35,7 +35,7 @@ from urllib.parse import urlsplit
 import requests
 
 from syncengine.core import retry_after
-from syncengine.core.outbound.paging import addressee, text_of
+from syncengine.core.outbound.paging import addressee, known_outcome, page_outcome, text_of
 from syncengine.core.outbound.phone import within_country
 from syncengine.errors import ConfigError, ItemError, LoginRefused, SideError, Unreachable
 from syncengine.model.directory import Pager, PagerType
@@ -93,12 +93,12 @@ class WebhookPager:
     def send(self, request: Request, done: Mapping[str, Reply], begun: Callable[[], None]) -> Outcome:
         page = request.content
         assert isinstance(page, Page)
-        if (known := done.get(page.employee)) and known.verdict in (Verdict.SENT, Verdict.NEVER):
-            return Outcome(known.verdict, known.text, {page.employee: known})
+        if known := known_outcome(page, done):
+            return known
         try:
             content = self._content(request, page)
         except ItemError as e:
-            return _outcome(page, Verdict.NEVER, f"{e.what} {e.fix}".strip())
+            return page_outcome(page, Verdict.NEVER, f"{e.what} {e.fix}".strip())
         status, asked = self._post(request.id, _Body(content, begun), content)
         return self._judged(page, status, asked)
 
@@ -161,10 +161,10 @@ class WebhookPager:
     def _judged(self, page: Page, status: int, asked: float | None) -> Outcome:
         """Raises SideError where no page would do any better."""
         if status == 0:
-            return _outcome(page, Verdict.UNKNOWN, "the service did not answer after it had been given the page")
+            return page_outcome(page, Verdict.UNKNOWN, "the service did not answer after it had been given the page")
         words = f"the service answered {status} {_phrase(status)}".rstrip()
         if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
-            return _outcome(page, Verdict.SENT, words, status)
+            return page_outcome(page, Verdict.SENT, words, status)
         if status == HTTPStatus.UNAUTHORIZED:
             raise LoginRefused(
                 "The pager service refuses our signature.", where=self._where, fix="Correct secret in [[pager]]."
@@ -174,8 +174,8 @@ class WebhookPager:
                 f"The pager service has moved ({status}).", where=self._where, fix="Correct url in [[pager]]."
             )
         if status in LATER or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            return _outcome(page, Verdict.LATER, words, status, asked)
-        return _outcome(page, Verdict.NEVER, words, status)
+            return page_outcome(page, Verdict.LATER, words, status, asked)
+        return page_outcome(page, Verdict.NEVER, words, status)
 
     def _unreachable(self, error: requests.RequestException) -> Unreachable:
         return Unreachable(
@@ -230,7 +230,3 @@ def _phrase(status: int) -> str:
         return HTTPStatus(status).phrase
     except ValueError:
         return ""
-
-
-def _outcome(page: Page, verdict: Verdict, because: str, code: int = 0, asked: float | None = None) -> Outcome:
-    return Outcome(verdict, because, {page.employee: Reply(verdict, code, because)}, asked)

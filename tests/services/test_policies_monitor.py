@@ -173,6 +173,29 @@ def test_groups_that_are_gone_end_and_old_changes_go(desk: Desk) -> None:
         assert (list(here.groups()), here.newest()) == (["one"], 0)
 
 
+def test_a_policy_that_is_gone_from_a_group_ends_once(desk: Desk) -> None:
+    desk.worded(policy("p"), policy("q"))
+    desk.run()
+    desk.worded(policy("q"))
+    desk.run()
+    assert desk.monitor().due() == []
+    desk.add("a")
+    assert desk.run() == ["a"]
+    with desk.policies.transaction(write=False) as here:
+        assert [line.what for line in here.lines(["p"], 10)] == [Did.ENDED, Did.BEGUN]
+
+
+def test_a_batch_looks_once_after_the_whole_log_is_read(desk: Desk) -> None:
+    desk.page = 1
+    open_ = '<condition field="status" comparison="eq" value="Open"/>'
+    desk.worded(policy(conditions=open_, batch="true", interval="0 s"))
+    desk.run()
+    for name in "abc":
+        desk.add(name, status="Open")
+        desk.now += timedelta(minutes=1)
+    assert sorted(desk.run(batch=True)) == ["a", "b", "c"]
+
+
 def test_a_batch_reads_every_activity_page_by_page(desk: Desk) -> None:
     desk.add("a", "b", "c", "d", "e", status="Open")
     with desk.store.transaction(write=True):

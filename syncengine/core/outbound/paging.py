@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from syncengine.errors import ItemError
 from syncengine.model.directory import Pager, PagerType
-from syncengine.model.outbound import Page
+from syncengine.model.outbound import Outcome, Page, Reply, Verdict
 
 _CUT = "..."
 _KEYS = re.compile(r"[0-9*#,]+")
@@ -20,6 +20,21 @@ _SPELT = str.maketrans(
     }
 )  # fmt: skip
 _LINE_ENDS = re.compile(r"\r\n|\n\r|\r")
+
+
+def page_outcome(
+    page: Page, verdict: Verdict, because: str, code: int = 0, retry_after: float | None = None
+) -> Outcome:
+    """Of a page, which has one recipient. code: what the other side answered. retry_after: seconds."""
+    return Outcome(verdict, because, {page.employee: Reply(verdict, code, because)}, retry_after)
+
+
+def known_outcome(page: Page, done: Mapping[str, Reply]) -> Outcome | None:
+    """What an earlier try came to; None where the page may still be sent."""
+    known = done.get(page.employee)
+    if known is None or known.verdict not in (Verdict.SENT, Verdict.NEVER):
+        return None
+    return Outcome(known.verdict, known.text, {page.employee: known})
 
 
 def addressee(page: Page, pager: Pager | None, takes: Collection[PagerType]) -> Pager:
