@@ -138,6 +138,7 @@ class Parts:
     name: str
     keys: tuple[str, ...]
     dead_after: timedelta
+    tick_seconds: float
     store: OutboundStore
     lock: WorkerLock
     batches: Batches
@@ -195,7 +196,9 @@ def open_worker(
     for place in FEATURES:
         join: Feature = _found(place)
         join(config, queue, jobs, clock, tell, stack)
-    return Parts(name, takes, timedelta(seconds=config.outbound.dead_after), store, lock, batches, jobs)
+    return Parts(
+        name, takes, timedelta(seconds=config.outbound.dead_after), config.outbound.tick, store, lock, batches, jobs
+    )
 
 
 def worker_name(config: Config, name: str = "") -> str:

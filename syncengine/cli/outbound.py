@@ -319,6 +319,6 @@ def _moment(text: str | None, zone: Any) -> datetime | None:
         return None
     try:
         found = parse_moment(text)
-    except ValueError as e:
+        return to_utc(found if isinstance(found, datetime) else datetime.combine(found, datetime.min.time()), zone)
+    except (ValueError, OverflowError) as e:
         raise ConfigError(f"{text!r} is no moment.", fix="Write it like 2026-03-02T09:00.") from e
-    return to_utc(found if isinstance(found, datetime) else datetime.combine(found, datetime.min.time()), zone)

@@ -180,5 +180,5 @@ def _request(wanted: AskIn, by: str) -> Request:
         raise ItemError(f"The content cannot be understood: {e}.", where="content", fix="see /openapi.json") from e
     if isinstance(content, Email) and any(file.path for file in content.files):
         raise ItemError("Files are attached by their digest.", where="content.files", fix="upload them first")
-    when: datetime | None = wanted.not_before
-    return Request(wanted.id, content, by, wanted.profile, wanted.key, wanted.priority, when)
+    not_before: datetime | None = wanted.not_before
+    return Request(wanted.id, content, by, wanted.profile, wanted.key, wanted.priority, not_before)

@@ -8,6 +8,7 @@ they are at and give back the others; what cannot be waited for is taken up by t
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import replace
@@ -26,6 +27,8 @@ SIGN_SECONDS = 5.0
 """Between signs of life, or less where workers are soon believed dead."""
 LAST_SECONDS = 2
 """How long batches may take to end."""
+MISSED_TICKS = 4
+"""After so many a worker looks itself. Of several workers one ticks for all, so the others look a little too often."""
 CLEAN_EVERY = timedelta(minutes=1)
 
 Tell = Callable[[Tiding], None]
@@ -106,6 +109,8 @@ class _Signs:
         self._sign = Worker(parts.name, parts.keys, clock(), clock())
         self._in_trouble = False
         self._cleaned: datetime | None = None
+        self._ticking = tick.Ticking(MISSED_TICKS * parts.tick_seconds, time.monotonic)
+        parts.jobs.ticks.append(self._ticking.noted)
         self.clean: Callable[[], int] = lambda: 0
 
     def give(self) -> None:
@@ -135,6 +140,7 @@ class _Signs:
             try:
                 self.give()
                 self._resume(tick.living(self._parts.store, self._parts.name, self._clock, self._parts.dead_after))
+                self._tick_if_nobody_does()
                 self._tidy()
                 self._in_trouble = False
             except UnderWay as e:
@@ -142,6 +148,11 @@ class _Signs:
                 self._ended.set()
             except Exception as e:  # the next sign is given whatever this one met
                 self._complain(e)
+
+    def _tick_if_nobody_does(self) -> None:
+        if self._ticking.has_stopped():
+            for look in self._parts.jobs.ticks:
+                look()
 
     def _tidy(self) -> None:
         now = self._clock()

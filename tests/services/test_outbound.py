@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -73,6 +73,12 @@ class TestAsking:
     def test_an_email_to_nobody_is_refused(self, desk: Desk) -> None:
         with pytest.raises(ItemError, match="no recipient"):
             desk.queue.ask([Request("a", Email((), "Hello", "Text"), "a test")])
+
+    def test_a_moment_beyond_all_calendars_is_refused(self, desk: Desk) -> None:
+        beyond = datetime.max.replace(tzinfo=timezone(timedelta(hours=-14)))
+        with pytest.raises(ItemError, match="beyond all calendars"):
+            desk.ask("a", not_before=beyond)
+        assert desk.states() == {}
 
 
 class TestSending:
@@ -363,6 +369,17 @@ class TestTick:
         tick.wake_all(desk.store, desk.engine, desk.clock)
         lanes = [once.rpartition(" ")[2] for *_, once in desk.engine.jobs]
         assert lanes == ["0", "1", "2", "0"]  # a modem makes one call at a time
+
+    def test_a_worker_notices_that_nobody_looks_any_more(self) -> None:
+        """As after the wall clock was set back: the engine starts its looks by it."""
+        seconds = 100.0
+        ticking = tick.Ticking(20, lambda: seconds)
+        seconds = 120.0
+        assert not ticking.has_stopped()
+        seconds = 121.0
+        assert ticking.has_stopped()
+        ticking.noted()
+        assert not ticking.has_stopped()
 
     def test_nothing_due_asks_for_nothing(self, desk: Desk) -> None:
         desk.ask("a", not_before=desk.now + timedelta(days=1))

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from syncengine.bootstrap.outbound import changes_sender
 from syncengine.bootstrap.policies import parse_policies
 from syncengine.core.outbound.dates import AS_STORED
+from syncengine.errors import StorageError
 from syncengine.model.activity import Activity
 from syncengine.model.directory import Account, Directory, RecordType
 from syncengine.model.outbound import Change, Request, Verdict
@@ -296,3 +297,20 @@ def test_a_change_that_cannot_be_made_fails_for_good_and_says_why(desk: Desk, ch
     )
     assert outcome.verdict is Verdict.NEVER
     assert words in outcome.because
+
+
+def test_a_group_is_one_monitors_at_a_time(postgresql_url: str) -> None:
+    """Another one waits for the whole pass, and gives up here after a moment instead. (SQLite has one writer anyway.)"""
+    filled_store(postgresql_url).close()
+    impatient = "&" if "?" in postgresql_url else "?"
+    first, second = Policies(postgresql_url), Policies(f"{postgresql_url}{impatient}options=-c%20lock_timeout%3D100")
+    with first.transaction(write=True) as here:
+        here.enter("service", BEGIN)
+    with first.transaction(write=True) as here:
+        here.enter("service", BEGIN)
+        with second.transaction(write=True) as there:
+            there.enter("sales", BEGIN)
+        with pytest.raises(StorageError, match="busy"), second.transaction(write=True) as there:
+            there.enter("service", BEGIN)
+    first.close()
+    second.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC
 from typing import Any
 
 from syncengine.core.outbound.codec import group_to_text
@@ -79,3 +80,9 @@ def check(request: Request) -> None:
     if not 0 <= request.priority <= MOST_PRIORITY:
         what = f"The priority {request.priority} is none."
         raise ItemError(what, where=f"request {request.id}", fix=f"use 0 (first) to {MOST_PRIORITY} (last)")
+    try:
+        if request.not_before:
+            request.not_before.astimezone(UTC)
+    except OverflowError as e:
+        what = "The moment it is to wait for is beyond all calendars."
+        raise ItemError(what, where=f"request {request.id}", fix="use an earlier one") from e

@@ -5,6 +5,7 @@ So nothing depends on a wake-up that came through, nor on the engine's own recov
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from syncengine.model.outbound import Tiding, Word
@@ -15,6 +16,26 @@ from syncengine.times import Clock
 
 DEAD_AFTER = timedelta(seconds=60)
 """A worker without a sign of life for so long is dead."""
+
+
+@dataclass
+class Ticking:
+    """Whether the regular looks still come. The engine starts them by the wall clock: set back, it starts none until it
+    has caught up. seconds: how long a worker does without one. clock: seconds that only grow."""
+
+    seconds: float
+    clock: Callable[[], float]
+    _last: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.noted()
+
+    def noted(self) -> None:
+        """One has come."""
+        self._last = self.clock()
+
+    def has_stopped(self) -> bool:
+        return self.clock() - self._last > self.seconds
 
 
 def living(store: OutboundStore, worker: str, clock: Clock, dead_after: timedelta = DEAD_AFTER) -> set[str]:
