@@ -300,7 +300,7 @@ def test_a_change_that_cannot_be_made_fails_for_good_and_says_why(desk: Desk, ch
 
 
 def test_a_group_is_one_monitors_at_a_time(postgresql_url: str) -> None:
-    """Another one waits for the whole pass, and gives up here after a moment instead. (SQLite has one writer anyway.)"""
+    """Another one waits for the whole pass; here it gives up after a moment. (SQLite has one writer anyway.)"""
     filled_store(postgresql_url).close()
     impatient = "&" if "?" in postgresql_url else "?"
     first, second = Policies(postgresql_url), Policies(f"{postgresql_url}{impatient}options=-c%20lock_timeout%3D100")
