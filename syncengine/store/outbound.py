@@ -64,7 +64,7 @@ def _insert(connection: sa.Connection, request: Request, at: datetime) -> bool:
         "held": False,
         "priority": request.priority,
         "not_before": _text(max(at, request.not_before or at)),
-        "number": time.time_ns() // 1000,
+        "number": time.time_ns() // 1000,  # only the order of coming: many come in one second of the clock
         "tries": 0,
         "possibly_sent": False,
         "handed": False,

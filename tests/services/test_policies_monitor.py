@@ -164,10 +164,13 @@ def test_groups_that_are_gone_end_and_old_changes_go(desk: Desk) -> None:
     desk.run("two")
     desk.add("a")
     desk.run("one")
+    with desk.policies.transaction(write=False) as here:
+        assert [line.what for line in here.lines(["p"], 10)] == [Did.ACTED, Did.BEGUN]
     desk.now += timedelta(days=31)
     desk.monitor().tidy()
     with desk.policies.transaction(write=False) as here:
         assert here.newest(), "the second group has not read it"
+        assert here.lines(["p"], 10) == []
     desk.worded(policy("p", "one"))
     desk.monitor().tidy()
     with desk.policies.transaction(write=False) as here:
