@@ -8,8 +8,7 @@ from __future__ import annotations
 import itertools
 import shutil
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -38,7 +37,8 @@ from syncengine.model.policies import (
 )
 from syncengine.services.outbound import Queue
 from syncengine.services.outbound.inline import Inline
-from syncengine.services.policies.monitor import Monitor, Pass
+from syncengine.services.policies.monitor import Monitor
+from syncengine.services.scenario.policies import Killed, Mortal
 from syncengine.store.activities import Activities as Store
 from syncengine.store.outbound import Outbound
 from syncengine.store.policies import Policies
@@ -238,24 +238,6 @@ def test_a_signature_is_read_as_it_was_written() -> None:
 
 
 # --- on a database, with monitors that die, begin anew, and are two at once -------------------------------------------
-
-
-class Killed(Exception):
-    """Right before the commit."""
-
-
-class Mortal:
-    def __init__(self, store: Policies) -> None:
-        self._store = store
-
-    @contextmanager
-    def transaction(self, *, write: bool) -> Iterator[Pass]:
-        with self._store.transaction(write=write) as one:
-            yield one
-            if write:
-                raise Killed
-
-    def close(self) -> None: ...
 
 
 class Desk:

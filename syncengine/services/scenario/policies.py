@@ -26,8 +26,8 @@ def begin(here: Play) -> None:
 def monitors(here: Play, actor: Actor, details: Any) -> None:
     """One run of every group. A second one right after it would ask for nothing."""
     if details.get("killed"):
-        with suppress(_Killed):
-            _run(here, _monitor(here, _Mortal(here.stage.policy_store())))
+        with suppress(Killed):
+            _run(here, _monitor(here, Mortal(here.stage.policy_store())))
         return
     ran = _run(here, _monitor(here), batch=details.get("batch", False))
     _check_requests(here, ran.asked, details.get("asks", []))
@@ -106,11 +106,11 @@ def _run(here: Play, monitor: Monitor, *, batch: bool = False) -> Ran:
     return whole
 
 
-class _Killed(Exception):
+class Killed(Exception):
     """The monitor did not live to commit."""
 
 
-class _Mortal:
+class Mortal:
     """A store whose transactions are killed right before they are committed."""
 
     def __init__(self, store: PolicyStore) -> None:
@@ -121,7 +121,7 @@ class _Mortal:
         with self._store.transaction(write=write) as one:
             yield one
             if write:
-                raise _Killed
+                raise Killed
 
     def close(self) -> None:
         """It is the stage's."""
